@@ -26,7 +26,7 @@ VERBS = frozenset(
     show silence simplify simulate size sniff sort spend split standardise start stem store stretch strip suggest
     summarise sync take tally tell test tidy time tokenise touch train try tune turn unguard unquote update use vary
     vectorise verify wait walk warm warn watch widen wrap write borrow clone delay hand lift revise unite
-    rerank translate absorb decide divide separate undo carry share unlink fold restrict weigh change compact sum
+    learn rerank translate absorb decide divide separate undo carry share unlink fold restrict weigh change compact sum
     """.split()
 )
 PREDICATES = frozenset("can fits has is looks matches may was".split())
@@ -35,6 +35,7 @@ ALLOWED = {
     "similar": "Index.similar, as the command and the address of the API",
     "new": "Index.new, the same",
     "recall": "Index.recall, the same",
+    "next": "ReviewQueue.next_records, the same",
     "abstracts": "Index.abstracts, as keys() and items() are named",
     "main": "the entry point of a command line",
     "startup": "a method of uvicorn's Server",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,22 +79,38 @@ def review() -> None:
 @click.option("--review", "name", metavar="NAME", required=True, help="Name of the review.")
 @criteria_options
 @click.option("--reason", "reasons", multiple=True, metavar="TEXT", help="Reason for exclusion. May be repeated.")
+@click.option(
+    "--want", "wanted", multiple=True, metavar="WORD", help="Word or phrase that speaks for a record. May be repeated."
+)
+@click.option("--unwanted", multiple=True, metavar="WORD", help="The same against a record. May be repeated.")
 @_who_option
-def start(config: Config, name: str, criteria: str, reasons: tuple[str, ...], who: str | None) -> None:
-    """Start a review, or change its criteria and reasons.
+def start(
+    config: Config,
+    name: str,
+    criteria: str,
+    reasons: tuple[str, ...],
+    wanted: tuple[str, ...],
+    unwanted: tuple[str, ...],
+    who: str | None,
+) -> None:
+    """Start a review, or change its criteria, reasons and words.
 
-    What is not given stays as it is.
+    What is not given stays as it is. Words are marked in the records that you read: a word with any ending, a phrase as
+    it is written; a star at the end stands for any ending.
 
     \b
     engine review start -i rheumatology --review main --criteria "Trials of stem cells in osteoarthritis"
     engine review start -i rheumatology --review main --reason "wrong population" --reason "no control group"
+    engine review start -i rheumatology --review main --want "stem cell*" --want randomised --unwanted mice
     """
     from engine.review.reviews import ReviewSettings, read_settings
 
     opened = _open_review(config, name)
     before = opened.journal.read()
     settings = read_settings(before)
-    opened.start(who or find_login(), ReviewSettings(criteria or settings.criteria, reasons or settings.reasons))
+    given = ReviewSettings(criteria, reasons, wanted, unwanted)
+    changed = {each.name: value for each in fields(given) if (value := getattr(given, each.name))}
+    opened.start(who or find_login(), replace(settings, **changed))
     say(f"review {name} of {opened.folder.name} {'changed' if before else 'started'}")
 
 
@@ -309,6 +325,8 @@ def _describe_state(opened: Review, state: ReviewState, agreements: Sequence[Agr
         "reasons": dict(state.count_reasons().most_common()),
         "criteria": state.settings.criteria,
         "offered_reasons": list(state.settings.reasons),
+        "wanted": list(state.settings.wanted),
+        "unwanted": list(state.settings.unwanted),
         "reviewers": list(state.reviewers),
         "conflicts": [_name_record(each) for each in state.list_of(None)],
         "agreement": [
@@ -341,6 +359,8 @@ def _format_state(opened: Review, state: ReviewState, agreements: Sequence[Agree
     if state.absent:
         yield f"  decided, but not in the index now: {len(state.absent):,}"
         yield from (f"    {_name_record(each)}" for each in state.absent)
+    for what, words in (("wanted", state.settings.wanted), ("unwanted", state.settings.unwanted)):
+        yield from ([f"  words {what}: {', '.join(words)}"] if words else [])
     for each in agreements:
         kappa = "not defined" if math.isnan(each.kappa) else f"{each.kappa:.2f}"
         yield (

@@ -47,14 +47,14 @@ def _find_nearest_sentences(
 ) -> list[tuple[Sentence, ...]]:
     """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order."""
     found = []
-    for sentences in _encode_abstracts(snapshot, doc_ids, abstracts):
+    for sentences in encode_sentences(snapshot, doc_ids, abstracts):
         scores = (sentences.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
         pairs = zip(sentences.spans, (round(float(score), SCORE_DECIMALS) for score in scores), strict=True)
         found.append(tuple(sorted((Sentence(*pair) for pair in pairs), key=lambda s: -s.score)[:_SENTENCES_PER_HIT]))
     return found
 
 
-def _encode_abstracts(
+def encode_sentences(
     snapshot: OpenGeneration, doc_ids: Sequence[int], abstracts: Sequence[str]
 ) -> list[EncodedSentences]:
     """Return the encoded sentences of each abstract; those of records explained lately are not encoded again.

@@ -4,5 +4,6 @@ Next: ``serve`` shows and keeps decisions, ``cli`` lists, imports and exports th
 the journal and undoes them. ``state`` reads what is in force in the current generation, and counts it. ``progress``
 tells what may be left and whether reading may stop, and ``agreement`` compares reviewers. ``marks`` knows how screening
 tools write decisions, and ``exchange`` takes in their files and writes them. ``flow`` counts what happened to records,
-and ``flowchart`` draws it.
+and ``flowchart`` draws it. ``queue`` says which records to read next, from the decisions in ``standing``, in one of the
+``orders``, learned in the ``background``; ``reading`` is a record as it is read.
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.config import check_name
 from engine.corpus.duplicates.resolution import IdentityFinder
-from engine.corpus.storage.journal import Decision, DecisionKind, Journal, NewDecision
+from engine.corpus.storage.journal import Decision, DecisionKind, Journal, NewDecision, RecordIdentity
 from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
@@ -28,6 +28,8 @@ class ReviewSettings:
 
     criteria: str = ""  # title, question or inclusion criteria
     reasons: tuple[str, ...] = ()  # for exclusion, in the order in which they are offered
+    wanted: tuple[str, ...] = ()  # words and phrases that speak for a record, marked beside those of the criteria
+    unwanted: tuple[str, ...] = ()  # words and phrases that speak against it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class NewLabel:
     labels: tuple[str, ...] = ()
     seconds: float | None = None  # that the reviewer looked at the record
     for_all: bool = False  # holds for all reviewers, whatever each of them decided
+    # How the record was shown: "name" of the order (learned, criteria, date, index), "rank" (from 1, among the records
+    # that were left to this reviewer), "left" (their number) and "learned_from" (the number of included and excluded
+    # records that the order was learned from, 0 if none). None: it was found in another way. ReviewQueue fills it in.
+    order: Mapping[str, Any] | None = None
 
     @property
     def details(self) -> dict[str, Any]:
@@ -98,15 +104,7 @@ class Review:
         """
         self.check_started()
         _check_label(who, label)
-        doc_ids = resolve_ids(corpus, names)
-        if unknown := [name for name, doc_id in zip(names, doc_ids, strict=True) if doc_id is None]:
-            raise UsageError(
-                f"{pluralize(len(unknown), 'record')} of {len(names):,} not in the index: {name_some(unknown)}. "
-                "Nothing was decided. Expected record ids, PMIDs or DOIs as `engine search` shows them"
-            )
-        finder = IdentityFinder(corpus)
-        found = [doc_id for doc_id in dict.fromkeys(doc_ids) if doc_id is not None]
-        identities = [finder.identify(doc_id) for doc_id in found]
+        identities = _identify_records(corpus, names)
         new = [NewDecision(label.kind, (identity,), label.details, label.note) for identity in identities]
         return self.journal.append(who, new, key)
 
@@ -129,8 +127,8 @@ class Review:
             UsageError: there is none.
             CorpusError: the journal can't be read.
         """
-        names = self.journal.list_reviews()
-        if self.name not in names:
+        if not self.journal.has_events():
+            names = self.journal.list_reviews()
             others = f"The reviews of {self.folder.name}: {', '.join(names)}. " if names else ""
             raise UsageError(
                 f"{self.folder.name} has no review {self.name!r}. {others}"
@@ -143,7 +141,24 @@ def read_settings(events: Sequence[Decision]) -> ReviewSettings:
     details: Mapping[str, Any] = next(
         (event.details for event in reversed(events) if event.kind is DecisionKind.START), {}
     )
-    return ReviewSettings(details.get("criteria", ""), tuple(details.get("reasons", ())))
+    lists = {name: tuple(details.get(name, ())) for name in ("reasons", "wanted", "unwanted")}
+    return ReviewSettings(details.get("criteria", ""), **lists)
+
+
+def _identify_records(corpus: Corpus, names: Sequence[str]) -> list[RecordIdentity]:
+    """Return the identities of records by their names, each record once.
+
+    Raises:
+        UsageError: a record is not in the index.
+    """
+    doc_ids = resolve_ids(corpus, names)
+    if unknown := [name for name, doc_id in zip(names, doc_ids, strict=True) if doc_id is None]:
+        raise UsageError(
+            f"{pluralize(len(unknown), 'record')} of {len(names):,} not in the index: {name_some(unknown)}. "
+            "Nothing was decided. Expected record ids, PMIDs or DOIs as `engine search` shows them"
+        )
+    finder = IdentityFinder(corpus)
+    return [finder.identify(doc_id) for doc_id in dict.fromkeys(doc_ids) if doc_id is not None]
 
 
 def _check_label(who: str, label: NewLabel) -> None:

@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.corpus.duplicates.resolution import IdentityFinder
-from engine.corpus.storage.journal import Decision, DecisionKind, RecordIdentity, list_active
+from engine.corpus.storage.journal import Decision, DecisionKind, RecordIdentity
+from engine.corpus.storage.store import Corpus
 from engine.query.opening import open_corpus
 from engine.records.generation import DocIds
 from engine.review.reviews import Review, ReviewSettings, read_settings
 
 _UNSETTLED = {DecisionKind.INCLUDE, DecisionKind.EXCLUDE}
+_RecordKey = int | RecordIdentity  # doc id; the identity of a record that is not in the generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,78 @@ class ReviewState:
         return [each for each in self.records if each.doc_id is None]
 
 
+class Tally:
+    """The decisions of a review that are in force, taken in one after another, as records of one generation."""
+
+    def __init__(self, corpus: Corpus, words: Path) -> None:
+        """Prepare to take in the decisions of a review; corpus and words are those of the generation."""
+        self._finder = IdentityFinder(corpus, words=words)
+        self._joined = self._finder.read_joined()
+        self._keys: dict[RecordIdentity, _RecordKey] = {}
+        self._groups: dict[_RecordKey, dict[int, Decision]] = {}  # decisions in force by number, ascending
+        self._key_of: dict[int, _RecordKey] = {}  # by number of the decision
+        self._reviewers: dict[str, None] = {}
+        self.last = 0  # number of the event that was taken in last
+
+    def add(self, events: Sequence[Decision]) -> list[int]:
+        """Take in events that follow those before; return the doc ids of the records that they are about, each once."""
+        self._place([record for event in events for record in event.records[:1]])
+        touched: dict[_RecordKey, None] = {}
+        for event in events:
+            self.last = event.number
+            if event.kind is DecisionKind.UNDO:
+                touched |= self._drop(event.undoes)
+            elif event.records:
+                key = self._keys[event.records[0]]
+                self._key_of[event.number] = key
+                self._groups.setdefault(key, {})[event.number] = event
+                self._reviewers[event.who] = None
+                touched[key] = None
+        return [key for key in touched if isinstance(key, int)]
+
+    def _place(self, identities: Sequence[RecordIdentity]) -> None:
+        """Find the records of identities that were not met before; records that are one record now are joined."""
+        new = [each for each in dict.fromkeys(identities) if each not in self._keys]
+        for identity, found in zip(new, self._finder.find_all(new), strict=True):
+            self._keys[identity] = identity if found is None else self._joined.get(found, found)
+
+    def _drop(self, number: int | None) -> dict[_RecordKey, None]:
+        """Take a decision back and return the key of its record; nothing if it is not about a record."""
+        key = self._key_of.get(number or 0)
+        if key is None:
+            return {}
+        group = self._groups.get(key, {})
+        group.pop(number or 0, None)
+        if not group:
+            self._groups.pop(key, None)
+        return {key: None}
+
+    def find_place(self, identity: RecordIdentity) -> int | None:
+        """Return the doc id of a record that was taken in; None if it is not in the generation."""
+        key = self._keys[identity]
+        return key if isinstance(key, int) else None
+
+    def get_record(self, doc_id: int) -> DecidedRecord | None:
+        """Return a record with the decisions in force on it, None if there are none."""
+        return self._build_record(doc_id)
+
+    def list_records(self) -> list[DecidedRecord]:
+        """Return the records with decisions in force, in the order of the first decision on each."""
+        keys = sorted(self._groups, key=lambda key: next(iter(self._groups[key])))
+        return [record for key in keys if (record := self._build_record(key)) is not None]
+
+    def _build_record(self, key: _RecordKey) -> DecidedRecord | None:
+        """Return a record with the last decision of each reviewer; None if there is none."""
+        made = list(self._groups.get(key, {}).values())
+        last = tuple(_choose_last(made))
+        return DecidedRecord(made[-1].records[0], key if isinstance(key, int) else None, last) if last else None
+
+    @property
+    def reviewers(self) -> tuple[str, ...]:
+        """Who decided about records, in the order of their first decision."""
+        return tuple(self._reviewers)
+
+
 def read_state(review: Review) -> ReviewState:
     """Return what is in force, as the records of the current generation.
 
@@ -120,34 +195,10 @@ def read_state(review: Review) -> ReviewState:
     events = review.journal.read()
     generation = review.folder.open_current(quick=True)
     with closing(open_corpus(generation)) as corpus:
-        finder = IdentityFinder(corpus, words=generation.words)
-        records = tuple(_build_records(list_active(events), finder))
+        tally = Tally(corpus, generation.words)
+        tally.add(events)
     n_records = generation.manifest.counts.abstracts
-    return ReviewState(review.name, read_settings(events), records, n_records, _list_reviewers(events))
-
-
-def _list_reviewers(events: Iterable[Decision]) -> tuple[str, ...]:
-    """Return who decided about records, in the order of their first decision."""
-    return tuple(dict.fromkeys(event.who for event in events if event.records))
-
-
-def _build_records(decisions: Sequence[Decision], finder: IdentityFinder) -> Iterator[DecidedRecord]:
-    """Yield each record with the last decision of each reviewer; records that are one record now are joined."""
-    joined = finder.read_joined()
-    places: dict[RecordIdentity, int | None] = {}
-    groups: dict[int | RecordIdentity, list[Decision]] = {}
-    for decision in decisions:
-        if not decision.records:
-            continue
-        record = decision.records[0]
-        if record not in places:
-            found = finder.find(record)
-            places[record] = None if found is None else joined.get(found, found)
-        doc_id = places[record]
-        groups.setdefault(record if doc_id is None else doc_id, []).append(decision)
-    for key, made in groups.items():
-        if last := tuple(_choose_last(made)):
-            yield DecidedRecord(made[-1].records[0], key if isinstance(key, int) else None, last)
+    return ReviewState(review.name, read_settings(events), tuple(tally.list_records()), n_records, tally.reviewers)
 
 
 def _choose_last(decisions: Iterable[Decision]) -> Iterator[RecordDecision]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import normalise_title
 from engine.corpus.storage.journal import Decision, RecordIdentity, list_active
 from engine.corpus.storage.store import Corpus
-from engine.corpus.storage.values import bind_text
+from engine.corpus.storage.values import bind_text, dump_json_array
 from engine.corpus.words.folding import split_words
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import Term, Wording
@@ -34,6 +34,17 @@ _BY_PMID, _BY_DOI = (
     f"SELECT {_COLUMNS} FROM parts WHERE {column} = ?1{collation}"
     f" UNION ALL SELECT {_COLUMNS} FROM abstracts WHERE {column} = ?1{collation}"
     " AND id NOT IN (SELECT id FROM parts) ORDER BY id"
+    for column, collation in (("pmid", ""), ("doi", " COLLATE NOCASE"))
+)
+_ALL_BY_ID = (
+    f"SELECT u.id, u.title, u.pmid, c.n FROM (SELECT DISTINCT coalesce(c.part, c.doc_id) AS id, v.key AS n"
+    " FROM json_each(?) v CROSS JOIN contributions c ON c.own_id = v.value) c CROSS JOIN"
+    f" {_UNDECIDED} u ON u.id = c.id"
+)
+_ALL_BY_PMID, _ALL_BY_DOI = (
+    f"SELECT p.id, p.title, p.pmid, v.key FROM json_each(?1) v CROSS JOIN parts p ON p.{column} = v.value{collation}"
+    f" UNION ALL SELECT a.id, a.title, a.pmid, v.key FROM json_each(?1) v CROSS JOIN abstracts a"
+    f" ON a.{column} = v.value{collation} AND a.id NOT IN (SELECT id FROM parts)"
     for column, collation in (("pmid", ""), ("doi", " COLLATE NOCASE"))
 )
 _BY_IDS = f"SELECT {_COLUMNS} FROM {_UNDECIDED} WHERE id IN (SELECT value FROM json_each(?))"
@@ -80,11 +91,49 @@ class IdentityFinder:
             for doc_id, title, _, _, pmid, _ in self.read(sql, value):
                 if _is_recognised(identity, title, pmid):
                     return int(doc_id)
+        return self._find_by_text(identity)
+
+    def _find_by_text(self, identity: RecordIdentity) -> int | None:
+        """Return the doc id of the only record with this title, year and first author; None otherwise."""
         key = _build_key(identity.title, identity.year, identity.author)
         alike = self.list_alike(key) if key[0] else []
         if self.base:
             self.base.load_ids(alike)
         return alike[0] if len(alike) == 1 else None
+
+    def find_all(self, identities: Sequence[RecordIdentity]) -> list[int | None]:
+        """Return what `find` returns for each identity, with a few queries for all of them together.
+
+        Only a record that has to be found by its title is looked up by itself.
+        """
+        if not isinstance(self.source, Corpus):
+            return [self.find(identity) for identity in identities]
+        found: list[int | None] = [None] * len(identities)
+        for sql, list_values in (
+            (_ALL_BY_ID, attrgetter("ids")),
+            (_ALL_BY_PMID, lambda each: (each.pmid,) if each.pmid else ()),
+            (_ALL_BY_DOI, lambda each: (each.doi,) if each.doi else ()),
+        ):
+            left = {n: list_values(identities[n]) for n, doc_id in enumerate(found) if doc_id is None}
+            rows = self._read_together(sql, [value for values in left.values() for value in values])
+            for n, values in left.items():
+                same = (
+                    doc_id
+                    for value in values
+                    for doc_id, title, pmid in rows.get(value, ())
+                    if _is_recognised(identities[n], title, pmid)
+                )
+                found[n] = next(same, None)
+        pairs = zip(identities, found, strict=True)
+        return [self._find_by_text(each) if doc_id is None else doc_id for each, doc_id in pairs]
+
+    def _read_together(self, sql: str, values: Sequence[str]) -> dict[str, list[tuple[int, str, str | None]]]:
+        """Return doc id, title and PMID of what has each of some values, by doc id; what nothing has is missing."""
+        asked = list(dict.fromkeys(values))
+        found: dict[str, list[tuple[int, str, str | None]]] = {}
+        for doc_id, title, pmid, n in self.read(sql, dump_json_array([bind_text(value) for value in asked])):
+            found.setdefault(asked[n], []).append((int(doc_id), title, pmid))
+        return found
 
     def list_alike(self, key: _Key) -> list[int]:
         """Return the doc ids, ascending, of the records with this title, year and family name."""

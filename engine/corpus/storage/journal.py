@@ -122,6 +122,18 @@ class Journal:
         with self.open(write=False) as connection:
             return self._select_events(connection, after)
 
+    def has_events(self) -> bool:
+        """Return whether anything was written for the review, or on duplicates.
+
+        Raises:
+            CorpusError: the file can't be read.
+        """
+        if not self.path.exists():
+            return False
+        with self.open(write=False) as connection:
+            sql = "SELECT 1 FROM events WHERE review = ? LIMIT 1"
+            return connection.execute(sql, (self.review,)).fetchone() is not None
+
     def _select_events(self, connection: sqlite3.Connection, after: int = 0) -> list[Decision]:
         sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND id > ? ORDER BY id"
         return [_parse_event(row) for row in connection.execute(sql, (self.review, after))]

@@ -24,7 +24,7 @@ from engine.query.ranking import Candidate
 from engine.records.answer import Answer
 from engine.records.generation import DocIds
 from engine.relevance.screening.labels import Labels
-from engine.relevance.screening.wordmodel import Features, Scores, compute_features, score_by_words
+from engine.relevance.screening.wordmodel import Features, Scores, Terms, WordModel, compute_features, learn_words
 
 Rows = NDArray[np.int64]
 # Weight of the criteria; chosen with scripts/bench_screen.py.
@@ -45,6 +45,7 @@ class Pool:
     features: Features | None  # (n, terms); None if nothing is learned from labels
     cosines: Scores | None  # (n,) cosine of each record with the criteria; None without criteria
     expected: float = _EXPECTED["criteria"]  # share of pairs that the cosine orders well, see estimate_share
+    terms: Terms | None = None  # of the features
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def screen(
         )
     candidates = find_candidates(snapshot, filters)
     left = np.setdiff1d(candidates.doc_ids, np.union1d(labels.doc_ids, labels.unsure), assume_unique=True)
-    pool, notes = load_pool(snapshot, np.union1d(left, labels.doc_ids), text, learning=labels.has_both)
+    pool, notes = load_pool(snapshot, np.union1d(candidates.doc_ids, labels.doc_ids), text, learning=labels.has_both)
     labelled = np.searchsorted(pool.doc_ids, labels.doc_ids)
     rows, scores = rank_unlabelled(pool, labelled, labels.mark_included(labels.doc_ids), np.isin(pool.doc_ids, left))
     best = [Candidate(int(pool.doc_ids[row]), float(scores[at])) for at, row in enumerate(rows[:top_k])]
@@ -129,7 +130,8 @@ def build_pool(
 ) -> Pool:
     """Build a pool from records (ids ascending), their texts and their cosines with the criteria, all (n,)."""
     has_text = np.array([bool(text) for text in texts], bool)
-    return Pool(doc_ids, has_text, compute_features(texts), cosines, expected)
+    features, terms = compute_features(texts)
+    return Pool(doc_ids, has_text, features, cosines, expected, terms)
 
 
 def _read_record_texts(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
@@ -157,6 +159,33 @@ def rank_unlabelled(
     return np.concatenate([rows[order], blank]), np.concatenate([scores[order], last])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What was learned from labels of both kinds."""
+
+    rows: Rows  # (n,) all rows of the pool; the unread ones are in the order of `rank_unlabelled`
+    words: Scores  # (n,) score of each row by its words, above 0 if more likely than the mean of the unread rows
+    criteria: Scores  # (n,) the same by the criteria, times their weight; zeros without criteria
+    model: WordModel
+
+
+def learn_order(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Learned:
+    """Rank all rows of a pool with features, those that are labelled or read, too, by what the labels teach.
+
+    labelled (m,) are the labelled rows, included (m,) their labels, of both kinds, and left (n,) marks the unread rows.
+    Records without a text come last.
+    """
+    unread = np.flatnonzero(left & pool.has_text)
+    model = learn_words(pool.features, labelled, included)
+    words = model.score_rows(pool.features)
+    criteria = np.zeros(len(words))
+    if pool.cosines is not None:
+        words, weight = _standardise(words, unread), _weigh_cosines(pool, pool.cosines, labelled, included, unread)
+        criteria = weight * _standardise(pool.cosines, unread)
+    order = np.lexsort((np.arange(len(words)), -(words + criteria), ~pool.has_text))
+    return Learned(order, words, criteria, model)
+
+
 def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], rows: Rows) -> Scores:
     """Score rows (k,) by labels and criteria: z(words) + weight of the criteria * z(cosine), (k,).
 
@@ -171,12 +200,17 @@ def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], r
         if pool.cosines is None:
             raise ValueError("neither labels of both kinds nor criteria")
         return pool.cosines[rows]
-    words = score_by_words(pool.features, labelled, included)[rows]
+    words = learn_words(pool.features, labelled, included).score_rows(pool.features)
     if pool.cosines is None:
-        return words
-    others = np.concatenate([pool.cosines[labelled[~included]], pool.cosines[rows]])
-    weight = _weigh_criteria(pool.cosines[labelled[included]], others, pool.expected)
-    return _standardise(words) + weight * _standardise(pool.cosines[rows])
+        return words[rows]
+    weight = _weigh_cosines(pool, pool.cosines, labelled, included, rows)
+    return _standardise(words, rows)[rows] + weight * _standardise(pool.cosines, rows)[rows]
+
+
+def _weigh_cosines(pool: Pool, cosines: Scores, labelled: Rows, included: NDArray[np.bool_], unread: Rows) -> float:
+    """Return the weight of the cosines (n,) of a pool by its labelled rows (m,), their labels and the unread rows."""
+    others = np.concatenate([cosines[labelled[~included]], cosines[unread]])
+    return _weigh_criteria(cosines[labelled[included]], others, pool.expected)
 
 
 def estimate_share(criteria: str) -> float:
@@ -202,10 +236,11 @@ def _weigh_criteria(included: Scores, others: Scores, expected: float) -> float:
     return _AMOUNT * max(0.0, 2 * share - 1) / (n + 0.5)
 
 
-def _standardise(scores: Scores) -> Scores:
-    """Scale scores to mean 0 and standard deviation 1; zeros if all are equal."""
-    if not len(scores):
-        return scores
-    sd = float(scores.std())
-    centred: Scores = scores - scores.mean()
+def _standardise(scores: Scores, rows: Rows | None = None) -> Scores:
+    """Scale scores (n,) so that those of some rows, or all, have mean 0 and deviation 1; zeros if they are equal."""
+    chosen = scores if rows is None else scores[rows]
+    if not len(chosen):
+        return np.zeros(len(scores))
+    sd = float(chosen.std())
+    centred: Scores = scores - chosen.mean()
     return centred / sd if sd > 1e-12 else np.zeros(len(scores))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from engine.encode.recipe import clean_text
 from engine.records.abstract import Abstract
+from engine.records.answer import Span
 
 _OPENING = "background|objectives?|aims?|purpose|introduction|context|rationale|importance|hypothesis|question"
 _MIDDLE = (
@@ -19,6 +21,7 @@ _LABEL = re.compile(
     r"(?:(?:/| and | & )\w+(?: \w+)?)?)\s*(?:[:.\u2014\u2013]|-{1,2}\s|</h\d>)\s*",
     re.IGNORECASE,
 )
+_CAPITALS = re.compile(r"^[ \t]*(?P<label>[A-Z][A-Z0-9 ,/&()-]{2,60}):(?:[ \t]+|$)", re.MULTILINE)
 _MARKUP = re.compile(r"</?h\d>")
 SHORT = 20  # characters; a shorter part ("None.") says nothing
 
@@ -40,6 +43,47 @@ def find_objective_and_conclusion(abstract: str) -> tuple[str, str] | None:
     objective = " ".join(text for label, text in parts if re.match(_OPENING, label))
     conclusion = " ".join(text for label, text in parts if re.match(_CLOSING, label))
     return (objective, conclusion) if min(len(objective), len(conclusion)) >= SHORT else None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of an abstract."""
+
+    label: str  # as written, without the colon; "" before the first label
+    span: Span  # of the text after the label, without white space around it
+
+
+def locate_sections(abstract: str) -> list[Section]:
+    """Find the labelled sections of an abstract, and the text before them; one section if nothing is labelled.
+
+    A line that begins in capitals up to a colon ("STUDY ELIGIBILITY:") is labelled, too. A label without a text is a
+    section with an empty span.
+
+    >>> [(one.label, one.span) for one in locate_sections("Gout. METHODS: 12 men.")]
+    [('', (0, 5)), ('METHODS', (15, 22))]
+    """
+    found = [match for match in _LABEL.finditer(abstract) if match["label"][0].isupper()]
+    inside = {at for match in found for at in range(match.start(), match.end())}
+    found += [match for match in _CAPITALS.finditer(abstract) if not inside & set(range(*match.span()))]
+    found.sort(key=re.Match.start)
+    starts = [0, *(match.end() for match in found)]
+    ends = [*(match.start() for match in found), len(abstract)]
+    labels = ["", *(match["label"] for match in found)]
+    sections = [
+        Section(label, _strip_span(abstract, start, end))
+        for label, start, end in zip(labels, starts, ends, strict=True)
+    ]
+    return [one for one in sections if one.label or one.span[0] < one.span[1]]
+
+
+def _strip_span(text: str, start: int, end: int) -> Span:
+    """Return a span without white space around it."""
+    piece = text[start:end]
+    return (
+        (start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip()))
+        if piece.strip()
+        else (end, end)
+    )
 
 
 def split_sections(abstract: str) -> list[tuple[str, str]]:

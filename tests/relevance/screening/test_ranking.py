@@ -21,7 +21,7 @@ from engine.relevance.screening.ranking import (
     rank_unlabelled,
     screen,
 )
-from engine.relevance.screening.wordmodel import score_by_words
+from engine.relevance.screening.wordmodel import learn_words
 
 Add = Callable[..., Report]
 TEXTS = ("gout pain", "lupus pain", "gout knee", "lupus knee", "gout", "hip")
@@ -48,7 +48,7 @@ def test_words_rank_where_there_are_no_criteria() -> None:
     pool = build_pool(np.arange(6), TEXTS, None)
     rows, scores = rank_unlabelled(pool, GOUT, LUPUS, LEFT)
     assert rows.tolist() == [4, 2, 5, 3]  # gout, gout with another word, nothing known, lupus
-    assert np.array_equal(scores, score_by_words(pool.features, GOUT, LUPUS)[rows])
+    assert np.array_equal(scores, learn_words(pool.features, GOUT, LUPUS).score_rows(pool.features)[rows])
 
 
 def test_criteria_rank_where_there_is_nothing_to_tell_apart() -> None:
@@ -63,7 +63,7 @@ def test_criteria_rank_where_there_is_nothing_to_tell_apart() -> None:
 def test_the_sum_of_both() -> None:
     rows = np.flatnonzero(LEFT)
     pool = build_pool(np.arange(6), TEXTS, COSINES)
-    words = score_by_words(pool.features, GOUT, LUPUS)[rows]
+    words = learn_words(pool.features, GOUT, LUPUS).score_rows(pool.features)[rows]
     weight = 8 * (2 * 0.84 - 1) / 1.5  # the included record has the highest cosine: (4 * .8 + 1) / 5 = .84
     by_hand = (words - words.mean()) / words.std() + weight * (COSINES[rows] - 0.35) / COSINES[rows].std()
     assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
@@ -97,7 +97,7 @@ def test_a_title_is_expected_to_tell_less_than_criteria() -> None:
 def test_unread_records_count_as_not_included_in_the_weight() -> None:
     rows = np.flatnonzero(LEFT)
     pool = build_pool(np.arange(6), TEXTS, np.array([0.9, 0.1, 0.95, 0.95, 0.95, 0.2]))
-    words = score_by_words(pool.features, GOUT, LUPUS)[rows]
+    words = learn_words(pool.features, GOUT, LUPUS).score_rows(pool.features)[rows]
     weight = 8 * (2 * (4 * 0.8 + 2 / 5) / 5 - 1) / 1.5  # above the excluded one and one of four unread
     expected = _standardise(words) + weight * _standardise(pool.cosines[rows])  # type: ignore[index]
     assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(expected)

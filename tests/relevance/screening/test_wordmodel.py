@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from engine.relevance.screening.wordmodel import _COST, Scores, _balance_weights, compute_features, score_by_words
+from engine.relevance.screening.wordmodel import (
+    _COST,
+    Features,
+    Scores,
+    _balance_weights,
+    compute_features,
+    learn_words,
+)
 
 TEXTS = ("Gout pain in gout", "Lupus pain", "Knee pain, knee surgery", "A lupus knee")
 WORDS = ("gout", "pain", "lupus", "knee", "cell", "cells", "2020", "x", "Ångström")
@@ -45,26 +53,32 @@ def minimised(rows: list[list[float]], included: list[bool], weights: list[float
     return found
 
 
+def score_by_words(features: Features, rows: NDArray[np.int64], included: NDArray[np.bool_]) -> Scores:
+    return learn_words(features, rows, included).score_rows(features)
+
+
 def test_weights_by_hand() -> None:
-    found = compute_features(["gout gout", "lupus", "lupus"]).toarray()
+    found = compute_features(["gout gout", "lupus", "lupus"])[0].toarray()
     gout, pair = (1 + math.log(2)) * (math.log(2) + 1), math.log(2) + 1  # gout twice, "gout gout" once, both in 1 of 3
     assert found[0] == pytest.approx([gout / math.hypot(gout, pair), pair / math.hypot(gout, pair), 0])
     assert found[1:].tolist() == [[0, 0, 1], [0, 0, 1]]
 
 
 def test_what_is_in_nearly_every_text_says_nothing() -> None:
-    assert compute_features(["trial gout"] * 19 + ["trial lupus"]).shape[1] == 4  # gout and its pair in 19 of 20 stay
-    assert compute_features(["trial gout"] * 39 + ["lupus"]).shape[1] == 1  # in 39 of 40 they do not
+    assert (
+        compute_features(["trial gout"] * 19 + ["trial lupus"])[0].shape[1] == 4
+    )  # gout and its pair in 19 of 20 stay
+    assert compute_features(["trial gout"] * 39 + ["lupus"])[0].shape[1] == 1  # in 39 of 40 they do not
 
 
 @pytest.mark.parametrize("texts", [["gout"], ["gout", "gout"]])
 def test_very_few_texts_keep_their_words(texts: list[str]) -> None:
-    assert compute_features(texts).toarray().tolist() == [[1.0]] * len(texts)
+    assert compute_features(texts)[0].toarray().tolist() == [[1.0]] * len(texts)
 
 
 @pytest.mark.parametrize("texts", [[""], ["", "a b", "?"]])
 def test_texts_without_words_are_zeros(texts: list[str]) -> None:
-    assert compute_features(texts).toarray().tolist() == [[0.0]] * len(texts)
+    assert compute_features(texts)[0].toarray().tolist() == [[0.0]] * len(texts)
 
 
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), min_size=2, max_size=8))
@@ -72,7 +86,7 @@ def test_features_as_defined(texts: list[str]) -> None:
     expected = plainly(texts, 0.95)
     if not expected[0]:
         expected = plainly(texts, 1.0)
-    found = compute_features(texts).toarray()
+    found = compute_features(texts)[0].toarray()
     assert np.allclose(found, expected) if expected[0] else not found.any()
 
 
@@ -86,7 +100,7 @@ def test_included_records_weigh_9_8_times_the_excluded() -> None:
 @given(st.lists(st.booleans(), min_size=4, max_size=4).filter(lambda found: 0 < sum(found) < 4))
 @settings(deadline=None)
 def test_scores_are_the_best_of_the_machine(included: list[bool]) -> None:
-    features, labels = compute_features(TEXTS), np.array(included)
+    features, labels = compute_features(TEXTS)[0], np.array(included)
     found = score_by_words(features, np.arange(4), labels)
     expected = minimised(features.toarray().tolist(), included, _balance_weights(labels).tolist())
     assert np.allclose(found, expected, atol=2e-3)
@@ -94,6 +108,6 @@ def test_scores_are_the_best_of_the_machine(included: list[bool]) -> None:
 
 
 def test_only_labelled_rows_teach() -> None:
-    features = compute_features([*TEXTS, "gout", "lupus"])
+    features = compute_features([*TEXTS, "gout", "lupus"])[0]
     found = score_by_words(features, np.array([1, 0]), np.array([False, True]))
     assert found[4] > found[2] > found[5]  # gout, nothing known, lupus

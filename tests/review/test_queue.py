@@ -1,0 +1,134 @@
+"""The queue of a review of the toy abstracts: its order is that of the shell, and no decision is lost."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from engine import Index, open_index
+from engine.corpus.storage.journal import DecisionKind
+from engine.errors import UsageError
+from engine.index.folder import IndexFolder
+from engine.reindex.order import Report
+from engine.review.orders import OrderName
+from engine.review.queue import NextRecords, ReviewQueue
+from engine.review.reviews import NewLabel, Review, ReviewSettings
+
+IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
+CRITERIA = "Treatment of gout with colchicine"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Add = Callable[..., Report]
+
+
+@pytest.fixture
+def index(toy: IndexFolder) -> Iterator[Index]:
+    with open_index(toy.path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def review(toy: IndexFolder) -> Review:
+    made = Review(toy, "main")
+    made.start("ann", ReviewSettings(CRITERIA))
+    return made
+
+
+@pytest.fixture
+def queue(index: Index, review: Review) -> Iterator[ReviewQueue]:
+    made = ReviewQueue(index, review)
+    yield made
+    made.close()
+
+
+def ids(found: NextRecords) -> list[str]:
+    return [each.record_id for each in found.records]
+
+
+def of_the_shell(engine: Run) -> list[str]:
+    done = engine("screen", "-i", "toy", "--review", "main", "-n", "40")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line)["id"] for line in done.stdout.splitlines()]
+
+
+def test_the_order_is_that_of_the_shell_for_the_same_decisions(queue: ReviewQueue, engine: Run) -> None:
+    assert queue.wait(60)
+    first = queue.next_records("ann", 40)
+    assert (first.order, first.n_left, ids(first)) == (OrderName.CRITERIA, 40, of_the_shell(engine))
+    assert first.note == "Order by the criteria until a record is included and another one excluded"
+    queue.decide("ann", ["toy-01", "toy-06"], NewLabel(IN))
+    queue.decide("ann", ["toy-02", "toy-08"], NewLabel(OUT, "wrong disease"))
+    queue.decide("ann", ["toy-03"], NewLabel(MAYBE))
+    assert queue.wait(60)
+    found = queue.next_records("ann", 40)
+    assert (found.order, found.n_left, found.n_learned, found.note) == (OrderName.LEARNED, 35, 4, "")
+    assert ids(found) == of_the_shell(engine)
+    assert [each.rank for each in found.records] == list(range(1, 36))
+    assert queue.next_records("bob", 40).n_left == 40  # who has decided nothing
+
+
+def test_decided_records_are_skipped_at_once_and_an_undone_one_comes_first(queue: ReviewQueue) -> None:
+    first, second, third = ids(queue.next_records("ann", 3))
+    queue.decide("ann", [first], NewLabel(OUT))
+    queue.decide("ann", [second], NewLabel(MAYBE))
+    assert ids(queue.next_records("ann", 1)) == [third]
+    assert ids(queue.next_records("bob", 1)) == [first]
+    queue.decide("bob", [third], NewLabel(OUT, for_all=True))
+    assert third not in ids(queue.next_records("ann", 40))
+    queue.undo("ann")
+    queue.undo("ann")
+    found = queue.next_records("ann", 2)
+    assert ids(found) == [first, second]
+    assert found.records[0].why.text == "You undid your decision on it"
+    queue.decide("ann", [second], NewLabel(OPEN, note="ask the authors"))
+    assert ids(queue.next_records("ann", 40)).count(second) == 1
+
+
+def test_a_decision_says_how_its_record_was_shown(queue: ReviewQueue, review: Review) -> None:
+    first, second = ids(queue.next_records("ann", 2))
+    (made,) = queue.decide("ann", [second], NewLabel(IN, seconds=2.0))
+    order = {"name": "criteria", "rank": 2, "left": 40, "learned_from": 0}
+    assert made.details == {"seconds": 2.0, "order": order}
+    assert review.journal.read()[-1].details["order"] == order
+    (unseen,) = queue.decide("bob", [first], NewLabel(IN))
+    assert "order" not in unseen.details
+
+
+def test_decisions_of_other_processes_are_seen(queue: ReviewQueue, review: Review) -> None:
+    first, second = ids(queue.next_records("ann", 2))
+    review.decide("ann", [first], NewLabel(OUT))
+    assert ids(queue.next_records("ann", 1)) == [second]
+    review.start("ann", ReviewSettings("Osteoporosis"))
+    assert queue.wait(60)
+    assert queue.settings.criteria == "Osteoporosis"
+    assert ids(queue.next_records("ann", 1)) != [second]
+
+
+def test_a_new_generation_is_followed(queue: ReviewQueue, add: Add, engine: Run) -> None:
+    queue.decide("ann", ["toy-01", "toy-06"], NewLabel(IN))
+    queue.decide("ann", ["toy-02", "toy-08"], NewLabel(OUT))
+    assert queue.wait(60)
+    before = ids(queue.next_records("ann", 40))
+    add({"id": "new", "title": "Colchicine in gout", "abstract": "Colchicine ends attacks of gout.", "year": 2030})
+    meanwhile = ids(queue.next_records("ann", 41))
+    assert [each for each in meanwhile if each != "new"] == before
+    assert queue.wait(60)
+    found = queue.next_records("ann", 41)
+    assert (found.n_left, sorted(ids(found))) == (37, sorted([*before, "new"]))
+    assert ids(found) == of_the_shell(engine)
+    assert ids(queue.next_records("ann", 1, OrderName.DATE)) == ["new"]
+
+
+def test_without_criteria_the_order_is_that_of_the_index(index: Index, toy: IndexFolder) -> None:
+    review = Review(toy, "bare")
+    review.start("ann", ReviewSettings())
+    queue = ReviewQueue(index, review)
+    found = queue.next_records("ann", 2, OrderName.CRITERIA)
+    assert (found.order, ids(found)) == (OrderName.INDEX, ["toy-01", "toy-02"])
+    assert found.note == "Order by the index: the review has no criteria"
+    queue.close()
+
+
+def test_a_review_that_was_not_started_is_refused(index: Index, toy: IndexFolder) -> None:
+    with pytest.raises(UsageError, match="has no review 'other'"):
+        ReviewQueue(index, Review(toy, "other"))
