@@ -117,7 +117,7 @@ def report(chosen: Sequence[Review], folder: Path, seeds: int) -> None:
 
 def stop_each(labels: NDArray[np.bool_], seed: int) -> dict[str, Stop]:
     """Return where each rule stops in one simulation, by its name."""
-    stops = {name: measure(labels, rule(labels)) for name, rule in list_rules().items()}
+    stops = {name: measure(labels, rule(labels, len(labels))) for name, rule in list_rules().items()}
     shuffled = np.random.default_rng([seed, 1]).permutation(labels)
     stops["the test, order of reading by chance"] = measure(shuffled, find_stop(shuffled, len(shuffled)))
     tail, end = draw_tail(labels, seed)
@@ -135,7 +135,7 @@ def draw_tail(labels: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.bool_], 
 
     Return the labels in that order and the number read.
     """
-    start = list_rules()["50 excluded in a row"](labels) or len(labels)
+    start = list_rules()["50 excluded in a row"](labels, len(labels)) or len(labels)
     drawn = np.random.default_rng([seed, 2]).permutation(labels[start:])
     for n in range(0, len(drawn), max(1, len(labels) // 100)):
         n_found = int(drawn[:n].sum())

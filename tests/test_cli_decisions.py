@@ -56,7 +56,7 @@ def test_a_review_from_its_start_to_a_settled_conflict(run: Run, tmp_path: Path)
     assert (found["criteria"], found["offered_reasons"], found["conflicts"]) == ("Colchicine in gout", ["no gout"], [])
 
 
-def test_the_status_tells_whether_reading_may_stop(run: Run, toy: IndexFolder) -> None:
+def test_the_status_tells_whether_reading_may_stop(run: Run, toy: IndexFolder, tmp_path: Path) -> None:
     run("start|--review|main|--who|ann")
     journal, order = Journal(toy.decisions, "main"), {"name": "learned", "rank": 1}
     for n in range(1, 39):
@@ -69,6 +69,11 @@ def test_the_status_tells_whether_reading_may_stop(run: Run, toy: IndexFolder) -
         "    p 0.005, expected 0.05 or less: the chance to find so few if more are left",
         "  30 s for a record (median of 38): 1 min for all that are left",
     ]
+    picture = tmp_path / "curve.svg"
+    assert run(f"status|--curve|{picture}").stderr == f"curve in {picture}\n"
+    assert "<title>19 inclusions found in 38 of 40 records read</title>" in picture.read_text(encoding="utf-8")
+    assert "exists" in run(f"status|--curve|{picture}", 2).output
+    assert "Name a file that ends with .svg or .png" in run("status|--curve|curve.pdf", 2).output
     run("undo|--who|ann")
     run("decide|toy-38|exclude|--who|ann")
     progress = json.loads(run("status|--json").output)["progress"]

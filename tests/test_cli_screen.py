@@ -1,6 +1,7 @@
 """Screening on the command line."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,28 @@ def test_a_simulation_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) ->
     assert (found["n_included"], found["n_excluded"], len(found["simulations"])) == (8, 32, 3)
     assert 0 <= found["mean"]["loss"] < 0.1  # their titles give the included ones away
     assert run("simulate", *LABELS, "--priors", 3, "--seed", 1, "--json").stdout != once
+
+
+def test_a_simulation_is_drawn(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("\n".join(f"toy-{n:02}" for n in range(1, 41, 5)))
+    (tmp_path / "out.txt").write_text("\n".join(f"toy-{n:02}" for n in range(1, 41) if n % 5 != 1))
+    done = run("simulate", *LABELS, "--priors", 2, "--curve", "curve.svg")
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (0, "curve in curve.svg")
+    drawn = (tmp_path / "curve.svg").read_text(encoding="utf-8")
+    assert "<title>Inclusions found, mean of 2 simulations</title>" in drawn
+    assert "half of the records: 50 % read, 100.0 % found, below 95 % in 0 of 2" in drawn
+    assert run("simulate", *LABELS, "--priors", 1, "--curve", "curve.PNG").exit_code == 0
+    assert (tmp_path / "curve.PNG").read_bytes().startswith(b"\x89PNG")
+    again = run("simulate", *LABELS, "--curve", "curve.svg")
+    assert again.exit_code == 2 and "--overwrite" in again.output
+    other = run("simulate", *LABELS, "--curve", "curve.pdf")
+    assert other.exit_code == 2 and "Name a file that ends with .svg or .png" in other.output
+
+
+def test_a_png_needs_matplotlib(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = run("simulate", *LABELS, "--curve", "curve.png")
+    assert done.exit_code != 0 and "needed for .png; .svg needs nothing" in done.output
 
 
 def test_labels_come_from_exports_as_from_lists(run: Run, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ BASE = {
     "options",
     "progress",
     "redaction",
+    "svg",
 }  # importable from everywhere, import no stage
 RIM = {"cli", "terminal", "__init__", "__main__"}  # import anything, imported by no stage
 APART = {"collect", "corpus", "encode", "index"}  # meet only in records and arrays

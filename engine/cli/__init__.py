@@ -9,7 +9,7 @@ compares texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``, ``p
 encoders.
 
 ``options`` and ``judgments`` are what several commands read, ``delivery``, ``hits`` and ``table`` how hits are printed
-and written, and ``group`` turns errors into messages and exit codes.
+and written, ``curve`` how a recall curve is drawn, and ``group`` turns errors into messages and exit codes.
 """
 
 # isort: off

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.curve import CurveFile, curve_options, write_curve
 from engine.cli.delivery import OUTPUT, Output, check_output, write_records
 from engine.cli.group import Subcommands, main
 from engine.cli.options import add_options, find_login, index_options
@@ -243,21 +244,27 @@ def export_decisions(config: Config, name: str | None, out: Output, undecided: b
 @review.command()
 @index_options
 @_review_option
+@curve_options
 @_json_option
-def status(config: Config, name: str | None, as_object: bool) -> None:
+def status(config: Config, name: str | None, curve: CurveFile, as_object: bool) -> None:
     """Show what is decided, what may be left, and where reviewers differ.
 
     A statistical test tells how many inclusions may be left among the unread records. It counts only decisions on
     records that were read in the order that the engine offers, or drawn at random. Cohen's kappa compares each two
     reviewers on the records that both decided.
+
+    \b
+    engine review status -i rheumatology
+    engine review status -i rheumatology --curve progress.svg
     """
     from engine.review.agreement import list_agreements
-    from engine.review.progress import compute_progress
+    from engine.review.progress import build_progress_chart, compute_progress
     from engine.review.state import read_state
 
     opened = _open_review(config, name)
     state = read_state(opened)
     agreements, progress = list_agreements(state), compute_progress(state)
+    write_curve(curve, build_progress_chart(progress))
     if as_object:
         say(dump_json(_describe_state(opened, state, agreements) | {"progress": _describe_progress(progress)}))
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.curve import CurveFile, curve_options, write_curve
 from engine.cli.delivery import Output, check_output, deliver_hits, ranked_output
 from engine.cli.group import main
 from engine.cli.hits import HitList
@@ -182,6 +183,7 @@ def _format_counts(found: Screening) -> str:
     metavar="N",
     help="Number of records read before the model is trained again [1, later 5, then 100].",
 )
+@curve_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def simulate(
     config: Config,
@@ -190,6 +192,7 @@ def simulate(
     priors: int,
     seed: int,
     step: int | None,
+    curve: CurveFile,
     as_object: bool,
 ) -> None:
     """Simulate a finished review in the order of `engine screen`.
@@ -206,14 +209,15 @@ def simulate(
 
     Then it shows where rules for stopping would have stopped: how much was read, how much of the included records was
     found, and how often less than 95 %. The first rule is a statistical test (Callaghan and Müller-Hansen 2020); the
-    others are rules of thumb.
+    others are rules of thumb. --curve draws it.
 
     \b
-    engine simulate -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt
+    engine simulate -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt --curve curve.svg
     engine simulate -i rheumatology --included in.txt --excluded out.txt --priors 20 --json
     """
     from engine.query.index import get_generation
     from engine.relevance.screening.ranking import load_pool
+    from engine.relevance.screening.recallcurve import build_simulation_chart
     from engine.relevance.screening.screenmeasures import measure_screening
     from engine.relevance.screening.simulation import simulate_orders
     from engine.relevance.screening.stopping import compare_rules
@@ -225,6 +229,7 @@ def simulate(
     included = labels.mark_included(labels.doc_ids)
     orders = list(_watch_runs(simulate_orders(pool, included, priors, seed, step), priors))
     runs, rules = [measure_screening(order.astype("int64")) for order in orders], compare_rules(orders)
+    write_curve(curve, build_simulation_chart(orders, rules))
     if as_object:
         settings = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
         stopping = {"stopping": [_round_rule(rule) for rule in rules]}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
+from engine.svg import wrap_svg
+
 _SIZE, _LINE = 13, 18  # font size and line height, in pixels
 _PAD, _GAP, _ARROW = 12, 34, 44  # inside a box, between boxes, length of an arrow to the right
 _MARGIN, _BAR = 20, 30  # around the drawing, width of the bar that names a stage
@@ -14,7 +16,6 @@ _BLANK = 0.34  # width of a blank, in font sizes; a blank of an indent is twice 
 _THIN = " \u00a0.,:;il()'|"  # characters about as wide as a blank
 _NARROW = 290  # least width of a box
 _CHARACTERS = 46  # of a line, at most
-_FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 _DARK = (
     "@media (prefers-color-scheme: dark) {"
     ".page{fill:#16191d}.box{fill:#1f242a;stroke:#8b98a5}.text{fill:#e6e9ec}.arrow{stroke:#b4bec8}.head{fill:#b4bec8}"
@@ -70,7 +71,7 @@ def draw_flowchart(title: str, steps: Sequence[Step]) -> str:
     width = x + 2 * column + _ARROW + _MARGIN
     bars = [_draw_stage(name, top, bottom) for name, (top, bottom) in stages.items()]
     head = _draw_title(title, x, width - _MARGIN - x)
-    return "".join(_wrap_page(width, y - _GAP + _MARGIN, title, [head, *bars, *pieces]))
+    return wrap_svg((width, y - _GAP + _MARGIN), title, [head, *bars, *pieces], style=_DARK, font_size=_SIZE)
 
 
 def _wrap_lines(lines: Sequence[str]) -> tuple[str, ...]:
@@ -145,15 +146,3 @@ def _draw_title(title: str, x: float, width: float) -> str:
         f'<text class="name" x="{x + width / 2:g}" y="{_MARGIN + height / 2 + _SIZE * 0.36:g}" text-anchor="middle"'
         f' font-weight="bold" fill="#2b2100">{escape(title)}</text>\n'
     )
-
-
-def _wrap_page(width: float, height: float, title: str, pieces: Sequence[str]) -> Iterator[str]:
-    """Yield the whole file."""
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}"'
-        f' viewBox="0 0 {width:g} {height:g}" font-family="{_FONT}" font-size="{_SIZE}" role="img">\n'
-        f"<title>{escape(title)}</title>\n<style>{_DARK}</style>\n"
-        f'<rect class="page" width="100%" height="100%" fill="#ffffff"/>\n'
-    )
-    yield from pieces
-    yield "</svg>\n"

@@ -1,7 +1,13 @@
-"""How far a review is: what was read and found, what may be left, and whether reading may stop."""
+"""How far a review is: what was read and found, what may be left, and whether reading may stop.
+
+A page takes the numbers from `compute_progress`, and the picture from `draw_chart(build_progress_chart(progress),
+alone=False)`, with `draw_chart` of engine.relevance.screening.chart.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
@@ -11,12 +17,14 @@ from numpy.typing import NDArray
 
 from engine.corpus.storage.journal import DecisionKind
 from engine.phrases import pluralize
+from engine.relevance.screening.chart import Chart, ChartMark, list_steps
 from engine.relevance.screening.randomtail import estimate_left
-from engine.relevance.screening.stopping import ERROR, RECALL, StoppingTest, count_too_many
+from engine.relevance.screening.stopping import ERROR, RECALL, StoppingTest, count_too_many, list_rules
 from engine.review.state import DecidedRecord, ReviewState
 
 _BY_LIKELIHOOD = ("learned", "criteria")  # orders that are no worse than chance
 _BY_CHANCE = "random"
+_LEAST_HEIGHT = 10  # inclusions that a chart has room for
 
 
 class StopVerdict(StrEnum):
@@ -55,6 +63,7 @@ class ReviewProgress:
     n_random: int  # drawn at random, one after another, at the end
     found_after: tuple[int, ...]  # for each included record, how many were read when it was found, ascending
     advice: StopAdvice
+    stops: Mapping[str, int]  # rules that would have stopped by now, after how many records; the test needs an order
     seconds: float | None  # median for a record; None if no decision was timed
     n_timed: int  # decisions that were timed
 
@@ -120,9 +129,47 @@ def compute_progress(state: ReviewState, recall: float = RECALL, error: float = 
         n_random=reading.n_random,
         found_after=tuple((np.flatnonzero(included) + 1).tolist()),
         advice=_build_advice(reading, recall, error),
+        stops=dict(_list_stops(reading, recall)),
         seconds=round(median(times), 1) if times else None,
         n_timed=len(times),
     )
+
+
+def build_progress_chart(progress: ReviewProgress) -> Chart:
+    """Return the chart of a review: what was found so far, and what may yet be found."""
+    advice, n_read, n_found = progress.advice, progress.n_read, progress.n_included
+    top = min(n_found + advice.most_left, max(2 * n_found, _LEAST_HEIGHT))
+    unread, records = pluralize(progress.n_unread, "unread record"), pluralize(progress.n_records, "record")
+    band = f"may yet be found: {advice.least_left:,} to {advice.most_left:,} of {unread}"
+    now = (float(n_read), float(n_found))
+    return Chart(
+        title=f"{pluralize(n_found, 'inclusion')} found in {n_read:,} of {records} read",
+        description=f"{advice.verdict.capitalize()}. {advice.reason}",
+        n_read=progress.n_records,
+        n_found=max(top, 1) * 1.06,
+        curve=list_steps(progress.found_after, n_read),
+        low=(now, (progress.n_records - advice.least_left, n_found), (progress.n_records, n_found + advice.least_left)),
+        high=(now, (n_read + top - n_found, top), (progress.n_records, top)),
+        band=band if progress.n_unread else "",
+        marks=tuple(_list_marks(progress)),
+    )
+
+
+def _list_marks(progress: ReviewProgress) -> Iterator[ChartMark]:
+    """Yield where each rule would have stopped."""
+    for rule, n_read in progress.stops.items():
+        n_found = bisect_right(progress.found_after, n_read)
+        text = f"{rule}: after {pluralize(n_read, 'record')}, with {n_found:,} found"
+        yield ChartMark((n_read, n_found), text)
+
+
+def _list_stops(reading: _Reading, recall: float) -> Iterator[tuple[str, int]]:
+    """Yield the rules that would have stopped by now, each with the number of records; the test needs an order."""
+    rules = list(list_rules(recall).items())
+    for name, rule in rules if reading.in_order.all() else rules[1:]:
+        n_read = rule(reading.included, reading.n_records)
+        if n_read:
+            yield name, n_read
 
 
 def _is_read(record: DecidedRecord) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from engine.corpus.storage.journal import DecisionKind, NewDecision, RecordIdentity
 from engine.index.folder import IndexFolder
 from engine.relevance.screening.stopping import StoppingTest
-from engine.review.progress import ReviewProgress, StopVerdict, compute_progress
+from engine.review.progress import ReviewProgress, StopVerdict, build_progress_chart, compute_progress
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import DecidedRecord, RecordDecision, ReviewState, read_state
 
@@ -157,3 +157,32 @@ def test_the_first_decision_tells_how_a_record_was_found(toy: IndexFolder) -> No
     assert (progress.n_read, progress.n_ordered, progress.found_after) == (3, 1, (1, 3))
     review.undo("ann")
     assert compute_progress(read_state(review)).seconds == 3.0
+
+
+def test_where_each_rule_would_have_stopped() -> None:
+    progress = progress_of(40 * "I" + 52 * "E", 110)
+    assert progress.stops == {
+        "95 % recall, 95 % sure": 84,  # 26 * 25 * 24 / (70 * 69 * 68) = .047
+        "50 excluded in a row": 90,
+        "half of the records": 55,
+    }
+    marks = build_progress_chart(progress_of("IE" * 5, 10)).marks
+    assert [(mark.place, mark.text) for mark in marks] == [
+        ((10, 5), "95 % recall, 95 % sure: after 10 records, with 5 found"),
+        ((5, 3), "half of the records: after 5 records, with 3 found"),
+    ]
+    no_order = progress_of(40 * "I" + 40 * "E", 110, [None] * 80)
+    assert list(no_order.stops) == ["half of the records"]
+    assert progress_of("", 0).stops == {}
+
+
+def test_the_chart_shows_what_may_yet_be_found() -> None:
+    chart = build_progress_chart(progress_of("I" + 9 * "E", 20))
+    assert (chart.n_read, chart.curve) == (20, ((0, 0), (1, 0), (1, 1), (10, 1)))
+    assert (chart.low, chart.high) == (((10, 1), (20, 1), (20, 1)), ((10, 1), (14, 5), (20, 5)))
+    assert chart.band == "may yet be found: 0 to 4 of 10 unread records"
+    assert chart.title == "1 inclusion found in 10 of 20 records read"
+    assert chart.description.startswith("Can't tell yet. As many as 4 of 10 unread records may belong in the review")
+    high = build_progress_chart(progress_of("I", 500))
+    assert high.high[1] == (10, 10)  # the rest is cut off, so that the curve can be seen
+    assert build_progress_chart(progress_of("IE", 2)).band == ""

@@ -21,9 +21,7 @@ RECALL = 0.95  # share of the included records that is to be found …
 ERROR = 0.05  # … and the chance that the test may take of stopping before that
 _RUNS = (50, 100, 200)  # exclusions in a row after which reviewers stop, as a rule of thumb
 Labels = NDArray[np.bool_]
-_Rule = Callable[
-    [Labels], int | None
-]  # from the labels in the order of reading to the number of records read, or never
+_Rule = Callable[[Labels, int], int | None]  # see list_rules
 
 
 class StoppingTest:
@@ -99,19 +97,29 @@ def find_stop(labels: Labels, n_records: int, recall: float = RECALL, error: flo
     return int(stops[0]) if len(stops) else None
 
 
-def _find_run(labels: Labels, length: int) -> int | None:
-    """Return after how many records the first `length` exclusions in a row were read, None if there are none."""
+def _find_run(labels: Labels, n_records: int, *, length: int) -> int | None:
+    """Return after how many of n_records the first `length` exclusions in a row were read, None if there are none."""
     places = np.concatenate([[-1], np.flatnonzero(labels), [len(labels)]])
     long_enough = np.flatnonzero(np.diff(places) > length)
     return int(places[long_enough[0]]) + 1 + length if len(long_enough) else None
 
 
+def _find_half(labels: Labels, n_records: int) -> int | None:
+    """Return the half of the records, None if fewer were read."""
+    return n_records // 2 if len(labels) >= n_records // 2 else None
+
+
 def list_rules(recall: float = RECALL) -> Mapping[str, _Rule]:
-    """Return the rules for stopping by name: first the test with this recall, then rules of thumb."""
-    sure = f"{100 * recall:g} % recall, {100 * (1 - ERROR):g} % sure"
-    rules: dict[str, _Rule] = {sure: lambda labels: find_stop(labels, len(labels), recall)}
+    """Return the rules for stopping by name: first the test with this recall, then rules of thumb.
+
+    A rule takes the labels (m,) of what was read, in the order of reading, and the number of all records. It returns
+    after how many records it would have stopped, None if it would not have.
+    """
+    rules: dict[str, _Rule] = {
+        f"{100 * recall:g} % recall, {100 * (1 - ERROR):g} % sure": partial(find_stop, recall=recall)
+    }
     rules |= {f"{n} excluded in a row": partial(_find_run, length=n) for n in _RUNS}
-    return rules | {"half of the records": lambda labels: len(labels) // 2}
+    return rules | {"half of the records": _find_half}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ class RuleOutcome:
 def compare_rules(orders: Sequence[Labels], recall: float = RECALL) -> list[RuleOutcome]:
     """Return what each of `list_rules` does in simulations; orders holds the labels of each in the order of reading."""
     rules = list_rules(recall).items()
-    return [_measure_rule(name, [(labels, rule(labels)) for labels in orders], recall) for name, rule in rules]
+    return [_measure_rule(name, [(each, rule(each, len(each))) for each in orders], recall) for name, rule in rules]
 
 
 def _measure_rule(name: str, stops: Sequence[tuple[Labels, int | None]], recall: float) -> RuleOutcome:

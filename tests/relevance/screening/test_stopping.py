@@ -137,7 +137,7 @@ def test_too_many_left(n_found: int, recall: float, expected: int) -> None:
     [("1000", 3, 4), ("1000", 2, 3), ("0001", 3, 3), ("10100", 3, None), ("", 1, None), ("1", 1, None)],
 )
 def test_a_run_of_exclusions(included: str, length: int, expected: int | None) -> None:
-    assert _find_run(np.array([mark == "1" for mark in included], bool), length) == expected
+    assert _find_run(np.array([mark == "1" for mark in included], bool), 9, length=length) == expected
 
 
 def test_rules_are_compared_on_the_same_orders() -> None:
