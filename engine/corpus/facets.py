@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -12,6 +13,7 @@ from engine.corpus.schema import KINDS
 from engine.corpus.storage.store import Corpus
 from engine.records.generation import DocIds
 
+_HEADLINE = 1000  # characters of an abstract that stand for a title
 Counted = tuple[tuple[str, int], ...]  # (name, records), most frequent first, then by name
 
 
@@ -38,6 +40,15 @@ def read_years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
     """Return (year, journal) of every record, by doc id; 0 and "" if unknown."""
     rows = corpus.read_live("SELECT id, coalesce(year, 0), journal FROM abstracts")
     return [(row[1], row[2]) for row in sorted(rows, key=itemgetter(0))]
+
+
+def read_headlines(corpus: Corpus, doc_ids: Sequence[int]) -> list[str]:
+    """Return the title of each of some records, in order; of one without a title, the beginning of the abstract."""
+    rows = corpus.read_by_ids(
+        f"CASE WHEN title = '' THEN substr(abstract, 1, {_HEADLINE}) ELSE title END AS headline", doc_ids
+    )
+    found = {row["id"]: row["headline"] for row in rows}
+    return [found[doc_id] for doc_id in doc_ids]
 
 
 def count_names(corpus: Corpus, kind: str, most: int) -> Counted:

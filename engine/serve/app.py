@@ -27,7 +27,7 @@ from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
-from engine.serve.pages import downloads, flow, handlers, map
+from engine.serve.pages import downloads, flow, handlers, map, maplist
 from engine.serve.request.site import JSON, Site
 from engine.serve.work.desk import Desk
 from engine.serve.work.shelf import Shelf
@@ -124,6 +124,8 @@ _ROUTES: list[Route | Mount] = [
     Route("/flow", flow.show_flow_page),
     Route("/flow.svg", flow.send_diagram),
     Route("/flow.json", flow.send_numbers),
+    Route("/map/list", maplist.show_map_list),
+    Route("/map/export", maplist.export_map_list),
     Route("/record/export", downloads.export_record),
     Route("/export", downloads.export_hits),
     Route("/search-record.json", downloads.export_search_record),

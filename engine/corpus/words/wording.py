@@ -160,6 +160,15 @@ def _choose_content(text: str, plain: Sequence[Term], phrases: Sequence[Term]) -
     return asked or content
 
 
+def is_stop_word(word: str) -> bool:
+    """Return whether a folded word is one that is not looked for.
+
+    >>> is_stop_word("the"), is_stop_word("gout")
+    (True, False)
+    """
+    return word in _STOP_WORDS
+
+
 def choose_parts(words: Sequence[str]) -> list[str]:
     """Return those of several folded words that mean something alone, each once: no stop words, nothing short.
 

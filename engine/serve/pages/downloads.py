@@ -27,10 +27,10 @@ from engine.serve.request.parameters import FILTERS, RECORD, SEARCH, Parameter
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, JSON, get_site, read_pairs, read_values, respond
 
-_FORMAT = Parameter("format", "Format of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
+FORMAT = Parameter("format", "Format of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
 _HITS = (
     *SEARCH,
-    _FORMAT,
+    FORMAT,
     Parameter("tick", "Export only the hits with these ids.", most=MAX_IDS),
     Parameter("top", "Export this many of the first hits, ticked or not.", ValueKind.INTEGER, low=1, high=MAX_HITS),
 )
@@ -73,7 +73,7 @@ async def export_hits(request: Request) -> Response:
 
     try:
         response = await respond(request, [index], FORMATS[suffix].media_type, work)
-        return name_attachment(response, _make_file_name(index, suffix))
+        return name_attachment(response, make_file_name(index, suffix))
     except _NoHitsError as err:
         return _show_missing_ticks(request, err)
 
@@ -111,7 +111,7 @@ def _show_missing_ticks(request: Request, err: _NoHitsError) -> Response:
 
 async def export_record(request: Request) -> Response:
     """Send one record as a file; as a hit, it has rank 1 and its cosine to itself."""
-    values = read_values(request, (*RECORD, _FORMAT))
+    values = read_values(request, (*RECORD, FORMAT))
     index, suffix = get_site(request).shelf.get_index(values.get_text("i")), f".{values.get_text('format')}"
 
     def work() -> bytes:
@@ -121,7 +121,7 @@ async def export_record(request: Request) -> Response:
         return b"".join(render_records(suffix, [Cited(hit, record)], line))
 
     response = await respond(request, [index], FORMATS[suffix].media_type, work)
-    return name_attachment(response, _make_file_name(index, suffix))
+    return name_attachment(response, make_file_name(index, suffix))
 
 
 async def export_search_record(request: Request) -> Response:
@@ -132,7 +132,7 @@ async def export_search_record(request: Request) -> Response:
     return name_attachment(response, "search.json")
 
 
-def _make_file_name(index: Index, suffix: str) -> str:
+def make_file_name(index: Index, suffix: str) -> str:
     """Return the name of a file, with the name and generation of its index."""
     return f"{index.name}-{index.generation:06d}{suffix}"
 

@@ -14,12 +14,14 @@ from engine.query.plan import read_question
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.pages.form import PAGE, canonicalise
 from engine.serve.pages.links import State
+from engine.serve.pages.maplist import list_region_links
 from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import build_chips, build_hit_views
 from engine.serve.request.parameters import INDEX, Parameter, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, JSON, get_site, read_pairs, read_values, respond
 from engine.serve.work.drawing import Drawing, draw_map_of
+from engine.serve.work.regions import read_regions
 
 _DEFAULT_HITS = 50  # hits drawn by default
 _POINTS = (INDEX, Parameter("g", "Generation.", ValueKind.INTEGER, low=0, high=999_999, required=True))
@@ -40,6 +42,7 @@ def _show_map(index: Index, names: list[str], state: State, query: Query) -> byt
     """Render the map page."""
     drawing = draw_map_of(index)
     fields = {"title": "Map", "here": "map", "index": index, "names": names, "state": state, "drawing": drawing}
+    fields["regions"] = list_region_links(index, state)
     fields["where"] = state.keep_names(("i",)).build_address("")
     if not (query.text or query.like):
         return render_page("map", hits=[], rows=[], place=None, chips=[], **fields)
@@ -63,9 +66,9 @@ def _locate_query(index: Index, drawing: Drawing, query: Query) -> tuple[float, 
 
 
 async def send_points(request: Request) -> Response:
-    """Send all points of a map in the format of Drawing.points."""
+    """Send all points of a map in the format of Drawing.pack_points."""
     index, drawing, _ = _read_drawing_request(request, _POINTS)
-    return await respond(request, [index], _BINARY, lambda: drawing.points)
+    return await respond(request, [index], _BINARY, lambda: drawing.pack_points(read_regions(index).numbers))
 
 
 async def find_record_at(request: Request) -> Response:

@@ -42,7 +42,7 @@ class _HitView:
     @property
     def byline(self) -> str:
         """The first authors, as text."""
-        return _format_byline(self.hit.authors)
+        return format_byline(self.hit.authors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class _Paging:
     after: str
 
 
-def _format_byline(authors: Sequence[str]) -> str:
+def format_byline(authors: Sequence[str]) -> str:
     """Return the first authors of a record, with "et al." if there are more."""
     more = " et al." if len(authors) > _NAMED else ""
     return "; ".join(authors[:_NAMED]) + more

@@ -20,7 +20,7 @@ from engine.query.index import Index, get_generation
 from engine.records.encoder import Vectors
 
 _NAMED = 8  # journals with a colour of their own
-HEAD = struct.Struct("<4sI")  # "MAP1", number of points
+HEAD = struct.Struct("<4sI")  # "MAP2", number of points
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,19 @@ class Drawing:
     names: tuple[str, ...]  # the journals with the most records, most first
 
     @property
-    def points(self) -> bytes:
-        """The bytes a browser reads, little-endian: HEAD, then x and y float32 (n,), year and journal uint16 (n,)."""
+    def key(self) -> str:
+        """The name of the layout: while it is the same, each record stays where it is."""
+        return self.map.axes.digest.hex()[:8]
+
+    def pack_points(self, regions: NDArray[np.uint16]) -> bytes:
+        """Return the bytes a browser reads; regions are the numbers (n,) of the regions of the points.
+
+        They are little-endian: HEAD, then x and y float32 (n,), year, journal and region uint16 (n,).
+        """
         places = self.map.places.astype("<f4")
-        parts = (places[:, 0], places[:, 1], self.years.astype("<u2"), self.journals.astype("<u2"))
-        return HEAD.pack(b"MAP1", len(places)) + b"".join(part.tobytes() for part in parts)
+        columns = (self.years, self.journals, regions)
+        parts = (places[:, 0], places[:, 1], *(column.astype("<u2") for column in columns))
+        return HEAD.pack(b"MAP2", len(places)) + b"".join(part.tobytes() for part in parts)
 
     def place(self, vector: Vectors) -> tuple[float, float]:
         """Return the x and y of a vector (dim,) on the map."""

@@ -17,6 +17,7 @@ from engine.query.index import Index, get_generation, open_index
 from engine.serve.http.limits import FILTER_SECONDS, FOLLOW_SECONDS
 from engine.serve.work.drawing import draw_map_of
 from engine.serve.work.facets import read_facets
+from engine.serve.work.regions import read_regions
 
 _SENTENCES = ["a first page has so many sentences or more"] * 16  # enough to load the tokenizer for many texts
 _EASE = 20  # wait before reopening a damaged generation, in multiples of the time of the last attempt
@@ -106,6 +107,7 @@ class Shelf:
             try:
                 read_facets(index)
                 read_flow(get_generation(index))
+                read_regions(index)
                 index.encode(_SENTENCES)
             except Exception as err:  # the request itself will report it
                 if not self.stopped.is_set():

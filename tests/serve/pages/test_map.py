@@ -12,17 +12,18 @@ from engine import Index, Query
 from engine.index.corpusmap import read_axes, read_points
 from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
+from engine.serve.work.regions import read_regions
 from tests.conftest import segment_of
 from tests.serve.conftest import client_of, error_of
 
 
-def points(raw: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """Places (n, 2), years and journals as the script reads them."""
+def points(raw: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Places (n, 2), years, journals and regions as the script reads them."""
     name, n = struct.unpack_from("<4sI", raw)
-    assert name == b"MAP1" and len(raw) == 8 + n * 12
+    assert name == b"MAP2" and len(raw) == 8 + n * 14
     places = np.frombuffer(raw, "<f4", 2 * n, 8).reshape(2, n).T
-    years, journals = np.frombuffer(raw, "<u2", 2 * n, 8 + 8 * n).reshape(2, n)
-    return places, years, journals
+    years, journals, regions = np.frombuffer(raw, "<u2", 3 * n, 8 + 8 * n).reshape(3, n)
+    return places, years, journals, regions
 
 
 def canvas(client: TestClient, path: str) -> lxml.html.HtmlElement:
@@ -39,10 +40,11 @@ def test_the_points_are_those_of_the_map_with_years_and_journals(
     response = client.get("/map/points?g=3")
     assert response.status_code == 200 and response.headers["content-type"] == "application/octet-stream"
     assert response.headers["engine-generation"] == "000003"
-    places, years, journals = points(response.content)
+    places, years, journals, regions = points(response.content)
     stored = read_points(segment_of(library, 3).map)
     assert len(places) == len(index) == 46
     assert np.array_equal(places, stored.places.astype(np.float32))
+    assert np.array_equal(regions, read_regions(index).numbers)
     records = get_generation(index).corpus.fetch(stored.doc_ids.tolist())
     legend = canvas(client, "/map").getroottree().xpath("//ul[@id='legend']/li")
     names = {number: one.text_content() for number, one in enumerate(legend, 1)}
@@ -148,3 +150,15 @@ def test_what_the_map_can_not_show_is_refused(client: TestClient) -> None:
         assert client.get(f"/map?{query}").status_code == 400
     assert client.get("/map?q=gout&like=nope").status_code == 404
     error_of(client.get("/api/v1/map"), 404, "not_found")
+
+
+def test_each_region_is_listed_with_its_number_of_records_and_a_link(client: TestClient, index: Index) -> None:
+    listed = canvas(client, "/map?i=toy").getroottree().xpath("//section[@class='regions']//li")
+    regions = read_regions(index).regions
+    assert len(listed) == len(regions) > 1
+    for one, region in zip(listed, regions, strict=True):
+        assert (one.get("data-region"), one.xpath("string(a)")) == (str(region.number), region.name)
+        assert one.xpath("string(span)") == str(region.n_records)
+        page = lxml.html.document_fromstring(client.get(one.xpath("a/@href")[0]).content)
+        assert page.xpath("string(//h1)") == region.name
+        assert len(page.xpath("//li[@class='hit']")) == region.n_records
