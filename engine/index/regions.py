@@ -24,23 +24,23 @@ _ROUNDS = 20
 _SEED = 1
 
 
-def count_regions(n_records: int) -> int:
+def _count_regions(n_records: int) -> int:
     """Return the number of regions of so many records: it doubles while the records become sixteen times as many.
 
-    >>> [count_regions(n) for n in (0, 5, 40, 2_000, 40_000, 1_000_000)]
+    >>> [_count_regions(n) for n in (0, 5, 40, 2_000, 40_000, 1_000_000)]
     [0, 1, 5, 13, 28, 48]
     """
-    return min(MOST, round(2 * n_records**0.25), -(-n_records // _LEAST))
+    return min(MOST, int(round(2 * float(n_records) ** 0.25)), -(-n_records // _LEAST))
 
 
 def find_centres(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds) -> Vectors:
     """Compute the centres of the regions of records, float32 (regions, dim), of unit length; those of no records: none.
 
-    There are fewer than `count_regions` says if fewer vectors differ.
+    There are fewer than `_count_regions` says if fewer vectors differ.
     """
     rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(_SAMPLE, len(doc_ids)), dtype=np.int64))
     points = np.ascontiguousarray(vectors.get_points(doc_ids[rows]))
-    n = min(count_regions(len(doc_ids)), len(np.unique(points, axis=0)))
+    n = min(_count_regions(len(doc_ids)), len(np.unique(points, axis=0)))
     if not n:
         return np.zeros((0, vectors.dim), np.float32)
     means = faiss.Kmeans(
@@ -57,7 +57,7 @@ def find_centres(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds) -> Vector
     return centres
 
 
-def assign_regions(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds, centres: Vectors) -> NDArray[np.uint16]:
+def find_regions(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds, centres: Vectors) -> NDArray[np.uint16]:
     """Return for each record (n,) the row of the nearest centre, the first of several; there must be one."""
     numbers = [np.empty(0, np.uint16)]
     for start in range(0, len(doc_ids), _CHUNK):

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.index.flat import FlatIndex
 from engine.index.layout import write_file
-from engine.index.regions import assign_regions, count_regions, find_centres
+from engine.index.regions import _count_regions, find_centres, find_regions
 
 
 def flat(path: Path, points: np.ndarray) -> FlatIndex:
@@ -24,10 +24,10 @@ def test_bundles_of_vectors_are_regions(tmp_path: Path) -> None:
     vectors = flat(tmp_path / "v", bundles(8))  # 24 records: three regions
     centres = find_centres(vectors, vectors.doc_ids)
     assert centres.shape == (3, 8) and np.allclose(np.linalg.norm(centres, axis=1), 1, atol=1e-5)
-    numbers = assign_regions(vectors, vectors.doc_ids, centres)
+    numbers = find_regions(vectors, vectors.doc_ids, centres)
     assert numbers.dtype == np.uint16 and sorted(set(numbers[:3].tolist())) == [0, 1, 2]
     assert np.array_equal(numbers, np.tile(numbers[:3], 8))
-    assert assign_regions(vectors, np.array([5, 2]), centres).tolist() == [numbers[4], numbers[1]]
+    assert find_regions(vectors, np.array([5, 2]), centres).tolist() == [numbers[4], numbers[1]]
 
 
 def test_the_same_vectors_have_the_same_regions(tmp_path: Path) -> None:
@@ -38,6 +38,6 @@ def test_the_same_vectors_have_the_same_regions(tmp_path: Path) -> None:
 
 def test_there_are_no_more_regions_than_different_vectors(tmp_path: Path) -> None:
     vectors = flat(tmp_path / "v", np.repeat(np.eye(2, 8, dtype=np.float32), 50, axis=0))
-    assert count_regions(100) == 6 and len(find_centres(vectors, vectors.doc_ids)) == 2
+    assert _count_regions(100) == 6 and len(find_centres(vectors, vectors.doc_ids)) == 2
     none = flat(tmp_path / "none", np.zeros((0, 8), np.float32))
     assert find_centres(none, none.doc_ids).shape == (0, 8)

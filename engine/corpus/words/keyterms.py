@@ -1,8 +1,8 @@
 """The terms that tell groups of texts apart, after class-based tf-idf (Grootendorst, arXiv:2203.05794).
 
 A term is a word or a phrase of two or three words. Its weight in a group is p · log(p / q): p is the share of the texts
-of the group that have it, q the share of all texts (a term of the relative entropy of Kullback and Leibler, Ann Math Stat
-1951;22:79, doi:10.1214/aoms/1177729694). So words that every group has weigh nothing.
+of the group that have it, q the share of all texts. These are the terms of the relative entropy (Kullback and Leibler,
+Ann Math Stat 1951;22:79, doi:10.1214/aoms/1177729694). So words that every group has weigh nothing.
 """
 
 from __future__ import annotations

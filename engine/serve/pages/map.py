@@ -66,9 +66,9 @@ def _locate_query(index: Index, drawing: Drawing, query: Query) -> tuple[float, 
 
 
 async def send_points(request: Request) -> Response:
-    """Send all points of a map in the format of Drawing.pack_points."""
+    """Send all points of a map in the format of Drawing.dump_points."""
     index, drawing, _ = _read_drawing_request(request, _POINTS)
-    return await respond(request, [index], _BINARY, lambda: drawing.pack_points(read_regions(index).numbers))
+    return await respond(request, [index], _BINARY, lambda: drawing.dump_points(read_regions(index).numbers))
 
 
 async def find_record_at(request: Request) -> Response:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 
-MAX_CORNERS = 200
+_MAX_CORNERS = 200
 MAX_LENGTH = 6_000  # characters of an area
-_EXPECTED = f"3 to {MAX_CORNERS} corners, like 0,0 1,0 1,1"
+_EXPECTED = f"3 to {_MAX_CORNERS} corners, like 0,0 1,0 1,1"
 
 
 @dataclass(frozen=True, slots=True)
-class Area:
+class _Area:
     """A polygon on the plane of a map; where its edges cross, a point inside is one with an odd number of turns."""
 
     corners: NDArray[np.float64]  # (n, 2), at least 3
@@ -38,7 +38,7 @@ class Area:
         return rows
 
 
-def parse_area(text: str) -> Area:
+def parse_area(text: str) -> _Area:
     """Return the area that a text names: corners as x,y with spaces between them.
 
     Raises:
@@ -49,6 +49,6 @@ def parse_area(text: str) -> Area:
         numbers = [(float(x), float(y)) for x, y in corners]
     except ValueError as err:
         raise UsageError(f"area is {text[:80]!r}, expected {_EXPECTED}") from err
-    if not 3 <= len(numbers) <= MAX_CORNERS or not all(math.isfinite(number) for pair in numbers for number in pair):
+    if not 3 <= len(numbers) <= _MAX_CORNERS or not all(math.isfinite(number) for pair in numbers for number in pair):
         raise UsageError(f"area has {len(numbers):,} corners or an endless number, expected {_EXPECTED}")
-    return Area(np.array(numbers, np.float64))
+    return _Area(np.array(numbers, np.float64))

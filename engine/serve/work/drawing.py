@@ -37,7 +37,7 @@ class Drawing:
         """The name of the layout: while it is the same, each record stays where it is."""
         return self.map.axes.digest.hex()[:8]
 
-    def pack_points(self, regions: NDArray[np.uint16]) -> bytes:
+    def dump_points(self, regions: NDArray[np.uint16]) -> bytes:
         """Return the bytes a browser reads; regions are the numbers (n,) of the regions of the points.
 
         They are little-endian: HEAD, then x and y float32 (n,), year, journal and region uint16 (n,).

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.corpus.facets import read_headlines
 from engine.corpus.words.keyterms import name_groups
-from engine.index.regions import assign_regions, find_centres
+from engine.index.regions import find_centres, find_regions
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.records.generation import DocIds
@@ -24,7 +24,7 @@ _TERMS = 4  # of a name
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class _Region:
     """A part of the map, and where its label is."""
 
     number: int  # from 1, the region with the most records first
@@ -44,10 +44,10 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class Regions:
+class _Regions:
     """The regions of a map, and the region of each point."""
 
-    regions: tuple[Region, ...]
+    regions: tuple[_Region, ...]
     numbers: NDArray[np.uint16]  # (n,): the number of the region of each row of the map
 
     def list_rows(self, number: int) -> NDArray[np.int64]:
@@ -55,11 +55,11 @@ class Regions:
         return np.flatnonzero(self.numbers == number)
 
 
-_found: WeakKeyDictionary[OpenGeneration, Regions] = WeakKeyDictionary()
+_found: WeakKeyDictionary[OpenGeneration, _Regions] = WeakKeyDictionary()
 _lock = Lock()  # they are found once, whoever asks first
 
 
-def read_regions(index: Index) -> Regions:
+def read_regions(index: Index) -> _Regions:
     """Return the regions of the open generation of an index.
 
     Raises:
@@ -72,13 +72,13 @@ def read_regions(index: Index) -> Regions:
     return regions
 
 
-def _find_regions(index: Index) -> Regions:
+def _find_regions(index: Index) -> _Regions:
     """Find the regions of the open generation of an index."""
     snapshot, corpus_map = get_generation(index), draw_map_of(index).map
     if not len(corpus_map.doc_ids):
-        return Regions((), np.zeros(0, np.uint16))
+        return _Regions((), np.zeros(0, np.uint16))
     centres = find_centres(snapshot.vectors, corpus_map.doc_ids)
-    assigned = assign_regions(snapshot.vectors, corpus_map.doc_ids, centres)
+    assigned = find_regions(snapshot.vectors, corpus_map.doc_ids, centres)
     counts = np.bincount(assigned, minlength=len(centres))
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] > 0]
@@ -88,10 +88,10 @@ def _find_regions(index: Index) -> Regions:
     names = _name_regions(snapshot, corpus_map.doc_ids, numbers, len(order))
     places = [np.median(corpus_map.places[numbers == n + 1], axis=0).tolist() for n in range(len(order))]
     regions = (
-        Region(n + 1, names[n], int(counts[row]), (round(places[n][0], 6), round(places[n][1], 6)))
+        _Region(n + 1, names[n], int(counts[row]), (round(places[n][0], 6), round(places[n][1], 6)))
         for n, row in enumerate(order.tolist())
     )
-    return Regions(tuple(regions), numbers)
+    return _Regions(tuple(regions), numbers)
 
 
 def _name_regions(

@@ -29,7 +29,7 @@ MADE = Drawing(
 
 
 def test_points_are_laid_out_as_the_browser_reads_them() -> None:
-    assert MADE.pack_points(np.array([2, 1, 2], np.uint16)) == (
+    assert MADE.dump_points(np.array([2, 1, 2], np.uint16)) == (
         b"MAP2" + struct.pack("<I3f3f3H3H3H", 3, 0, 2, 4.5, 1, -3, 5, 1990, 0, 2019, 1, 0, 2, 2, 1, 2)
     )
 
@@ -37,7 +37,7 @@ def test_points_are_laid_out_as_the_browser_reads_them() -> None:
 def test_no_points_are_a_head_alone() -> None:
     nothing = np.zeros(0, np.uint16)
     empty = Drawing(CorpusMap(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), AXES), nothing, nothing, ())
-    assert empty.pack_points(nothing) == b"MAP2\x00\x00\x00\x00" and empty.find_rows([1]) == []
+    assert empty.dump_points(nothing) == b"MAP2\x00\x00\x00\x00" and empty.find_rows([1]) == []
 
 
 def test_a_vector_has_its_place_along_the_axes_from_the_middle() -> None:
@@ -55,7 +55,7 @@ def test_the_map_of_a_generation_has_a_point_for_each_record() -> None:
         found = draw_map_of(index)
         corpus = get_generation(index).corpus
         assert found.map.doc_ids.tolist() == corpus.read_ids().tolist()
-        assert len(found.pack_points(found.years)) == 8 + 43 * 14
+        assert len(found.dump_points(found.years)) == 8 + 43 * 14
         assert found.names == ("Invented Journal of Toys",)
         assert found.years[:3].tolist() == [1991, 1992, 1993] and found.journals[:3].tolist() == [1, 1, 1]
         assert (found.years[-1], found.journals[-1]) == (0, 0)  # has neither
