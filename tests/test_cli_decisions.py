@@ -127,3 +127,41 @@ def test_decisions_come_in_and_out(run: Run, tmp_path: Path) -> None:
     assert run(f"export|--all|-o|{whole}").stderr.startswith(f"40 records to {whole}\n")
     assert whole.read_text(encoding="utf-8").count("N1  - ASReview_relevant") == 2
     assert "exists" in run(f"export|-o|{out}", 2).output
+
+
+def test_long_lists_are_cut_and_say_how_to_see_all(run: Run, tmp_path: Path) -> None:
+    run("start|--review|main|--who|ann")
+    names = [f"toy-{n:02}" for n in range(1, 26)]
+    run("decide|" + "|".join(names) + "|include|--who|ann")
+    run("decide|" + "|".join(names) + "|exclude|--who|bob")
+    lines = run("status").output.splitlines()
+    place = lines.index("  in conflict: 25")
+    assert lines[place + 20 : place + 22] == [
+        "    toy-20: ann include, bob exclude",
+        "    and 5 more; all of them: --json",
+    ]
+    assert len(json.loads(run("status|--json").output)["conflicts"]) == 25
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\n".join(f"absent-{n}" for n in range(23)), encoding="utf-8")
+    lines = run(f"import|{ids}|--as|include|--who|ann").output.splitlines()
+    assert lines[-2:] == ["    ids.txt: absent-19", "    and 3 more; all of them: --json"]
+    assert len(json.loads(run(f"import|{ids}|--as|include|--who|ann|--json").output)["unmatched"]) == 23
+
+
+def test_a_list_of_one_kind_for_another_tool(run: Run, tmp_path: Path) -> None:
+    run("start|--review|main|--who|ann")
+    run("decide|toy-01|toy-02|exclude|--reason|wrong drug|--who|ann")
+    run("decide|toy-03|include|--who|ann")
+    path = tmp_path / "out.ris"
+    done = run(f"export|--only|exclude|--tags|-o|{path}")
+    assert "2 records to" in done.output
+    assert path.read_text(encoding="utf-8").count("KW  - excluded: wrong drug") == 2
+    assert "KW  - " not in Path(run_export(run, tmp_path / "plain.ris")).read_text(encoding="utf-8")
+    both = run(f"export|--only|exclude|--all|-o|{tmp_path / 'no.ris'}", code=2)
+    assert "--all and --only were given" in both.output
+
+
+def run_export(run: Run, path: Path) -> Path:
+    """A file of the decided records."""
+    run(f"export|-o|{path}")
+    return path

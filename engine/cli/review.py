@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.review.state import DecidedRecord, ReviewState
 
 _KINDS = ("include", "exclude", "maybe", "undecided")
+_SHOWN = 20  # rows of a list of conflicts or of records that are not in the index
 _DONE = {"include": "included", "exclude": "excluded", "maybe": "maybe", "undecided": "left undecided"}
 
 
@@ -182,12 +183,14 @@ def import_decisions(
     """Bring in the decisions of other tools, or of a list of ids.
 
     Any file that `engine index` reads can carry decisions: in a column (`decision`, `label_included`, `included` …), in
-    the notes of ASReview and Rayyan, or in tags ("included", "excluded: wrong population"). Records are recognised by
-    PMID, DOI, id, or title and year. What is not in the index is listed. The decisions of one command are undone by one
-    `engine review undo`; those of a reviewer whom the file names, with --who.
+    the notes of ASReview, Rayyan and Covidence, in the codes of EPPI-Reviewer's JSON, or in tags ("included",
+    "excluded: wrong population"). So can a project of ASReview (.asreview) and a table of ids with a column of
+    decisions. Records are recognised by PMID, DOI, id, or title and year. What is not in the index is listed. One
+    `engine review undo` undoes the decisions of one command; those of a reviewer whom the file names, with --who.
 
     \b
-    engine review import rayyan.ris asreview.csv -i rheumatology --review main
+    engine review import rayyan.ris project.asreview -i rheumatology --review main
+    engine review import pmids-with-decisions.csv -i rheumatology
     engine review import included.txt -i rheumatology --as include
     """
     from engine.corpus.storage.journal import DecisionKind
@@ -207,37 +210,49 @@ def import_decisions(
 @_review_option
 @add_options("out", OUTPUT, read_targets)
 @click.option("--all", "undecided", is_flag=True, help="Write the records without a decision, too.")
-def export_decisions(config: Config, name: str | None, out: Output, undecided: bool) -> None:
+@click.option("--only", type=click.Choice(_KINDS[:3]), help="Write the records with this decision alone.")
+@click.option("--tags", is_flag=True, help='Write decisions as tags, too: "included", "excluded: wrong population".')
+def export_decisions(
+    config: Config, name: str | None, out: Output, undecided: bool, only: str | None, tags: bool
+) -> None:
     """Write the records with their decisions to files.
 
     CSV, TSV, XLSX and JSON have them in columns: decision, label_included (1 or 0, as ASReview reads it),
     exclusion_reason, decision_note, decision_labels and reviewer. Other formats have them in the notes, as ASReview and
-    Rayyan write them. `engine review import` reads both.
+    Rayyan write them. `engine review import` reads both. What the sources of a record say of other decisions is left
+    out.
+
+    --tags is for Zotero, EndNote and EPPI-Reviewer, which show tags or keywords. --only is for a collection of Zotero,
+    or a list of Covidence or DistillerSR.
 
     \b
     engine review export -i rheumatology -o decisions.csv
     engine review export -i rheumatology --all -o for-asreview.ris
+    engine review export -i rheumatology --only include --tags -o included.ris
     """
     from contextlib import closing
 
+    from engine.corpus.storage.journal import DecisionKind
     from engine.query.opening import open_corpus
-    from engine.references.formats import find_suffix
-    from engine.review.exchange import cite_decisions
+    from engine.references.formats import FORMATS, find_suffix
+    from engine.review.exchange import cite_decisions, list_decided
     from engine.review.state import read_state
 
+    if undecided and only:
+        raise UsageError("--all and --only were given, expected one of them")
     check_output(out)
-    opened = _open_review(config, name)
+    opened, kind = _open_review(config, name), DecisionKind(only) if only else None
     state = read_state(opened)
-    n_records = state.n_records if undecided else len(state.records) - len(state.absent)
     with closing(open_corpus(opened.folder.open_current(quick=True))) as corpus:
+        decided = list_decided(state, corpus, undecided=undecided, only=kind)
         for path in out.files:
-            as_columns = find_suffix(path) in (".csv", ".tsv", ".xlsx", ".json", ".jsonl")
-            cited = cite_decisions(state, corpus, as_columns=as_columns, undecided=undecided)
+            as_columns = FORMATS[find_suffix(path)].has_columns
+            cited = cite_decisions(decided, corpus, as_columns=as_columns, as_tags=tags)
             left_out = write_records(path, cited, f"review {state.name} of {opened.folder.name}", out)
-            say(f"{pluralize(n_records, 'record')} to {path}", err=True)
+            say(f"{pluralize(len(decided), 'record')} to {path}", err=True)
             if left_out:
                 say(left_out, err=True)
-    if state.absent:
+    if state.absent and only is None:
         say(f"{pluralize(len(state.absent), 'record')} decided, but not in the index now: not written", err=True)
 
 
@@ -294,16 +309,26 @@ def _format_import(found: Imported) -> Iterator[str]:
         yield "  recognised by " + ", ".join(f"{rule} {n:,}" for rule, n in found.rules.most_common())
     for what, n in (
         ("decided so before", found.unchanged),
-        ("given again", found.repeated),
+        ("given again, or at an earlier level", found.repeated),
         ("without a decision", found.without),
     ):
         yield from ([f"  {what}: {n:,}"] if n else [])
     for what, places in (
         ("not in the index", found.unmatched),
         ("contradictory, so not decided", found.contradictory),
+        ("decisions that can't be kept", found.refused),
         ("not readable", found.rejected),
     ):
-        yield from ([f"  {what}: {len(places):,}", *(f"    {join_lines(place)}" for place in places)] if places else [])
+        if places:
+            yield f"  {what}: {len(places):,}"
+            yield from _list_some(places)
+
+
+def _list_some(rows: Sequence[str]) -> Iterator[str]:
+    """Yield the first rows of a list, indented, and how many more there are."""
+    yield from (f"    {join_lines(row)}" for row in rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        yield f"    and {len(rows) - _SHOWN:,} more; all of them: --json"
 
 
 def _number_decisions(made: Sequence[Decision]) -> str:
@@ -336,6 +361,7 @@ def _describe_state(opened: Review, state: ReviewState, agreements: Sequence[Agr
         "unwanted": list(state.settings.unwanted),
         "reviewers": list(state.reviewers),
         "conflicts": [_name_record(each) for each in state.list_of(None)],
+        "not_in_index": [_name_record(each) for each in state.absent],
         "agreement": [
             asdict(each) | {"share": _round_share(each.share), "kappa": _round_share(each.kappa)} for each in agreements
         ],
@@ -361,11 +387,11 @@ def _format_state(opened: Review, state: ReviewState, agreements: Sequence[Agree
             yield from (f"    {reason or 'no reason'}: {n:,}" for reason, n in state.count_reasons().most_common())
     if conflicts := state.list_of(None):
         yield f"  in conflict: {len(conflicts):,}"
-        yield from (f"    {_format_conflict(each)}" for each in conflicts)
+        yield from _list_some([_format_conflict(each) for each in conflicts])
         yield "    to settle one: engine review decide ID include|exclude --for-all"
     if state.absent:
         yield f"  decided, but not in the index now: {len(state.absent):,}"
-        yield from (f"    {_name_record(each)}" for each in state.absent)
+        yield from _list_some([_name_record(each) for each in state.absent])
     for what, words in (("wanted", state.settings.wanted), ("unwanted", state.settings.unwanted)):
         yield from ([f"  words {what}: {', '.join(words)}"] if words else [])
     for each in agreements:

@@ -29,6 +29,7 @@ class _FileFormat:
     name: str
     media_type: str
     write: _Pieces | None = None  # None: it takes options, or is not a text
+    has_columns: bool = False  # it has further columns of any name, such as those of decisions
 
 
 FORMATS = {
@@ -37,11 +38,13 @@ FORMATS = {
     ".bib": _FileFormat("BibTeX", "application/x-bibtex; charset=utf-8", write_bibtex),
     ".xml": _FileFormat("EndNote XML", "application/xml", write_endnote),
     ".csl.json": _FileFormat("CSL-JSON", "application/vnd.citationstyles.csl+json", write_csl),
-    ".csv": _FileFormat("CSV", "text/csv; charset=utf-8"),
-    ".tsv": _FileFormat("TSV", "text/tab-separated-values; charset=utf-8"),
-    ".xlsx": _FileFormat("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    ".json": _FileFormat("JSON", "application/json", write_json_array),
-    ".jsonl": _FileFormat("JSON lines", "application/jsonl", write_json_lines),
+    ".csv": _FileFormat("CSV", "text/csv; charset=utf-8", has_columns=True),
+    ".tsv": _FileFormat("TSV", "text/tab-separated-values; charset=utf-8", has_columns=True),
+    ".xlsx": _FileFormat(
+        "Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", has_columns=True
+    ),
+    ".json": _FileFormat("JSON", "application/json", write_json_array, has_columns=True),
+    ".jsonl": _FileFormat("JSON lines", "application/jsonl", write_json_lines, has_columns=True),
     ".md": _FileFormat("Markdown", "text/markdown; charset=utf-8", write_markdown),
 }  # by suffix
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}

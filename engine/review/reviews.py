@@ -103,7 +103,7 @@ class Review:
             NotSavedError: the journal can't be written.
         """
         self.check_started()
-        _check_label(who, label)
+        check_label(who, label)
         identities = _identify_records(corpus, names)
         new = [NewDecision(label.kind, (identity,), label.details, label.note) for identity in identities]
         return self.journal.append(who, new, key)
@@ -161,7 +161,7 @@ def _identify_records(corpus: Corpus, names: Sequence[str]) -> list[RecordIdenti
     return [finder.identify(doc_id) for doc_id in dict.fromkeys(doc_ids) if doc_id is not None]
 
 
-def _check_label(who: str, label: NewLabel) -> None:
+def check_label(who: str, label: NewLabel) -> None:
     """Check that a decision says what it can.
 
     Raises:

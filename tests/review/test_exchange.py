@@ -1,7 +1,9 @@
 """Decisions in and out of an index of the toy abstracts."""
 
 import json
-from contextlib import closing
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,15 @@ from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.query.opening import open_corpus
 from engine.references.formats import FORMATS, write
-from engine.review.exchange import Imported, add_decisions, cite_decisions
+from engine.reindex.run import index_sources
+from engine.review.exchange import Imported, add_decisions, cite_decisions, list_decided
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import read_state
-from tests.conftest import TOY, jsonl
+from tests.conftest import TOY, copy_toy, jsonl, order_of, silent
+from tests.corpus.selection.test_asreview import make_project
 
-IN, OUT, MAYBE = (DecisionKind(kind) for kind in ("include", "exclude", "maybe"))
+IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
+EXPORTS = Path(__file__).parents[1] / "data" / "reviews"
 ROWS = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
 
 
@@ -29,7 +34,7 @@ def review(toy: IndexFolder) -> Review:
 
 def count(found: Imported) -> int:
     """The records of the files whose fate is told."""
-    lists = len(found.rejected) + len(found.unmatched) + len(found.contradictory)
+    lists = len(found.rejected) + len(found.unmatched) + len(found.contradictory) + len(found.refused)
     return lists + found.without + found.repeated + found.unchanged + found.decided
 
 
@@ -88,26 +93,157 @@ def test_reviewers_whom_a_file_names_decide_for_themselves(review: Review, tmp_p
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in FORMATS if suffix not in (".md", ".csl.json")])
-def test_an_export_gives_the_same_decisions_to_another_review(review: Review, tmp_path: Path, suffix: str) -> None:
-    review.decide("ann", ["toy-01", "toy-03"], NewLabel(IN))
-    review.decide("ann", ["toy-02"], NewLabel(OUT, "wrong drug", labels=("pilot",)))
-    review.decide("ann", ["toy-04"], NewLabel(MAYBE))
-    path, state = tmp_path / f"decisions{suffix}", read_state(review)
-    as_columns = suffix in (".csv", ".tsv", ".xlsx", ".json", ".jsonl")
-    with closing(open_corpus(review.folder.open_current())) as corpus:
-        write(path, cite_decisions(state, corpus, as_columns=as_columns, undecided=True), "review")
-    other = Review(review.folder, "other")
-    other.start("ann", ReviewSettings())
-    found = add_decisions(other, "zoe", [path])
-    assert (found.read, found.decided, found.without) == (40, 4, 36)
-    told = [
-        (each.record.ids, [(one.who, one.kind, one.reason) for one in each.decisions])
-        for each in sorted(read_state(other).records, key=lambda each: each.record.ids)
+@pytest.mark.parametrize("tags", [False, True])
+@pytest.mark.parametrize("suffix", [suffix for suffix in FORMATS if suffix != ".md"])
+def test_an_export_gives_the_same_decisions_to_another_review(
+    reviewed: Review, tmp_path: Path, suffix: str, tags: bool
+) -> None:
+    state = read_state(reviewed)
+    path = tmp_path / f"decisions{suffix}"
+    with closing(open_corpus(reviewed.folder.open_current())) as corpus:
+        decided = list_decided(state, corpus, undecided=True)
+        write(path, cite_decisions(decided, corpus, as_columns=FORMATS[suffix].has_columns, as_tags=tags), "review")
+    with begin(reviewed.folder, suffix, tags) as other:
+        found = add_decisions(other, "zoe", [path])
+        assert (found.read, found.decided, found.without) == (41, 4, 37)
+        assert told(other) == told(reviewed) == [
+            ("toy-01", "ann", IN, "", "see table 2", ("labelled",)),
+            ("toy-02", "ann", OUT, "wrong drug", "", ("pilot",)),
+            ("toy-03", "ann", IN, "", "", ()),
+            ("toy-04", "ann", MAYBE, "", "", ()),
+        ]  # fmt: skip
+
+
+@contextmanager
+def begin(folder: IndexFolder, *name: object) -> Iterator[Review]:
+    """A review of its own, started."""
+    made = Review(folder, "-".join(re.sub(r"\W", "", str(part).lower())[:30] for part in name))
+    made.start("ann", ReviewSettings())
+    yield made
+
+
+def told(review: Review) -> list[tuple[str, str, DecisionKind, str, str, tuple[str, ...]]]:
+    """The decisions in force, by record."""
+    return [
+        (each.record.ids[0], one.who, one.kind, one.reason, one.note, one.labels)
+        for each in sorted(read_state(review).records, key=lambda each: each.record.ids)
+        for one in each.decisions
     ]
-    assert told == [
-        (("toy-01",), [("ann", IN, "")]),
-        (("toy-02",), [("ann", OUT, "wrong drug")]),
-        (("toy-03",), [("ann", IN, "")]),
-        (("toy-04",), [("ann", MAYBE, "")]),
+
+
+@pytest.fixture(scope="module")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Review:
+    """A review of the toy index, which has a record with decisions of another tool."""
+    place = tmp_path_factory.mktemp("reviewed")
+    folder = copy_toy(place / "toy")
+    stale = {
+        "id": "stale",
+        "title": "Stale",
+        "label_included": "1",
+        "notes": ["ASReview_relevant"],
+        "labels": ["excluded"],
+    }
+    index_sources(folder, order_of(jsonl(place / "stale.jsonl", [stale | {"keywords": ["include"]}])), silent)
+    with begin(folder, "main") as made:
+        made.decide("ann", ["toy-01"], NewLabel(IN, note="see table 2", labels=("labelled",)))
+        made.decide("ann", ["toy-02"], NewLabel(OUT, "wrong drug", labels=("pilot",)))
+        made.decide("ann", ["toy-03"], NewLabel(IN))
+        made.decide("ann", ["toy-04"], NewLabel(MAYBE))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("rayyan.csv", [
+            ("toy-01", "Ann", IN, "", "", ("pilot", "RCT")), ("toy-01", "Bo", IN, "", "", ("pilot", "RCT")),
+            ("toy-02", "Ann", OUT, "wrong drug; no control", "see table 2 | page 4", ()),
+            ("toy-02", "Bo", OPEN, "", "ask", ()), ("toy-03", "Ann", MAYBE, "", "", ()),
+        ]),
+        ("review_12345_excluded_csv_20240131120000.csv", [
+            ("toy-01", "zoe", OUT, "Wrong study design", "", ("pilot",)), ("toy-02", "zoe", OUT, "", "", ()),
+        ]),
+        ("distiller.csv", [
+            ("toy-01", "Ann", IN, "", "", ()), ("toy-01", "Bo", IN, "", "", ()),
+            ("toy-02", "Ann", OUT, "wrong drug", "", ()), ("toy-03", "Ann", MAYBE, "", "", ()),
+        ]),
+        ("eppi.json", [
+            ("toy-01", "zoe", IN, "", "", ("Pilot",)), ("toy-02", "zoe", OUT, "EXCLUDE on design", "", ()),
+            ("toy-03", "zoe", OUT, "EXCLUDE on population", "", ()),
+        ]),
+        ("eppi.ris", [
+            ("toy-01", "zoe", IN, "", "", ()), ("toy-02", "zoe", OUT, "EXCLUDE on design", "", ()),
+        ]),
+        ("zotero.csv", [("toy-01", "zoe", IN, "", "", ()), ("toy-02", "zoe", OUT, "wrong drug", "", ())]),
+        ("ids.csv", [("toy-01", "Ann", IN, "", "", ()), ("toy-02", "Ann", OUT, "wrong drug", "", ())]),
+    ],
+)  # fmt: skip
+def test_files_of_other_tools(reviewed: Review, file: str, expected: list[object]) -> None:
+    with begin(reviewed.folder, file) as review:
+        found = add_decisions(review, "zoe", [EXPORTS / file])
+        assert told(review) == expected
+        assert count(found) == found.read and not found.contradictory and not found.refused
+        again = add_decisions(review, "zoe", [EXPORTS / file])
+        assert again.made == [] and again.unchanged == found.decided
+
+
+def test_rows_of_a_table_of_ids_are_counted(reviewed: Review, tmp_path: Path) -> None:
+    with begin(reviewed.folder, "ids") as review:
+        found = add_decisions(review, "zoe", [EXPORTS / "ids.csv"])
+        assert (found.read, found.decided, found.without) == (5, 2, 1)
+        assert found.unmatched == ["ids.csv, line 5: toy-99"]
+        assert found.rejected == ["ids.csv, line 6: no PMID, DOI or id"]
+        assert found.rules == {"id": 2}
+        forced = add_decisions(review, "zoe", [EXPORTS / "ids.csv"], MAYBE)
+        assert (forced.read, forced.decided, forced.without) == (5, 3, 0)
+        (tmp_path / "plain.csv").write_text("id,year\ntoy-01,1991\n")
+        with pytest.raises(UsageError, match=r"A CSV needs a header .* say how: --as"):
+            add_decisions(review, "zoe", [tmp_path / "plain.csv"])
+
+
+def test_texts_that_are_too_long_are_refused_and_the_rest_goes_in(reviewed: Review, tmp_path: Path) -> None:
+    rows = [
+        ROWS[0] | {"decision": "exclude", "exclusion_reason": "x" * 10_001},
+        ROWS[1] | {"decision": "include", "decision_note": "y" * 10_001},
+        ROWS[2] | {"decision": "include", "decision_labels": "z" * 10_001},
+        ROWS[3] | {"decision": "include", "reviewer": "w" * 10_001},
+        ROWS[4] | {"decision": "include"},
     ]
+    with begin(reviewed.folder, "long") as review:
+        found = add_decisions(review, "zoe", [jsonl(tmp_path / "long.jsonl", rows)])
+        assert [line.split(": ", 1)[1].split(" a ", 1)[1] for line in found.refused] == [
+            f"{what} of 10,001 characters, expected 10,000 or fewer" for what in ("reason", "note", "label", "name")
+        ]  # fmt: skip
+        assert (found.decided, count(found)) == (1, found.read) and [row[0] for row in told(review)] == ["toy-05"]
+
+
+def test_a_note_alone_takes_no_decision_back(reviewed: Review, tmp_path: Path) -> None:
+    rows = [ROWS[0] | {"notes": ['USER-NOTES: {"Ann"=>["later"]}']}]
+    with begin(reviewed.folder, "note") as review:
+        review.decide("Ann", ["toy-01"], NewLabel(IN))
+        found = add_decisions(review, "zoe", [jsonl(tmp_path / "a.jsonl", rows)])
+        assert (found.unchanged, found.made) == (1, [])
+
+
+def test_an_export_of_one_kind(reviewed: Review) -> None:
+    with closing(open_corpus(reviewed.folder.open_current())) as corpus:
+        decided = list_decided(read_state(reviewed), corpus, only=OUT)
+        (cited,) = cite_decisions(decided, corpus, as_columns=False, as_tags=True)
+    assert cited.record.record_id == "toy-02" and cited.record.keywords[-1] == "excluded: wrong drug"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_project_of_asreview(reviewed: Review, tmp_path: Path, version: int) -> None:
+    rows = [
+        (ROWS[0]["title"], 1991, 1, "see table 2", '[{"id": 1, "label": "Design", "values": [{"label": "RCT", "checked": true}, {"label": "odd"}]}]'),
+        (ROWS[1]["title"], 1992, 0, None, "[]"),
+        (ROWS[2]["title"], 1993, None, None, None),
+    ]  # fmt: skip
+    path = make_project(tmp_path / "toy.asreview", rows, version)
+    with begin(reviewed.folder, "asreview", version) as review:
+        found = add_decisions(review, "zoe", [path])
+        assert told(review) == [
+            ("toy-01", "zoe", IN, "", "see table 2", ("RCT",)),
+            ("toy-02", "zoe", OUT, "", "", ()),
+        ]  # fmt: skip
+        assert (found.read, found.without, count(found)) == (3, 1, 3)

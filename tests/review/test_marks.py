@@ -4,7 +4,17 @@ import pytest
 
 from engine.corpus.storage.journal import DecisionKind
 from engine.records.abstract import Abstract
-from engine.review.marks import COLUMNS, Mark, list_columns, list_notes, read_marks, strip_marks
+from engine.review.marks import (
+    COLUMNS,
+    Mark,
+    has_decision,
+    list_columns,
+    list_notes,
+    list_tags,
+    read_marks,
+    strip_columns,
+    strip_marks,
+)
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
 RAYYAN = 'RAYYAN-INCLUSION: {"Ann"=>"Included", "Bo \\"B\\" Li"=>"Excluded", "Cy"=>"Maybe", "Di"=>"Undecided"}'
@@ -33,7 +43,22 @@ def record(**fields: tuple[str, ...]) -> Abstract:
             {"notes": ('RAYYAN-INCLUSION: {"Ann"=>"Excluded"} | RAYYAN-EXCLUSION-REASONS: wrong drug,no control',)},
             [Mark(OUT, "Ann", "wrong drug; no control")],
         ),
-        ({"labels": ("to read", "Excluded: wrong drug")}, [Mark(OUT, reason="wrong drug")]),
+        ({"labels": ("to read", "Excluded: wrong drug")}, [Mark(OUT, reason="wrong drug", labels=("to read",))]),
+        ({"labels": ("to read",)}, []),
+        ({"other_tags": ("Include: Yes - adults",)}, [Mark(IN)]),
+        ({"other_tags": ("included: 1-3",)}, []),
+        ({"other_tags": ("asreview_label: 1", "asreview_note: see table 2")}, [Mark(IN, note="see table 2")]),
+        (
+            {"notes": ('RAYYAN-INCLUSION: {"Ann"=>"Maybe"} | RAYYAN-EXCLUSION-REASONS: a | USER-NOTES: {"Ann"=>["one | two", "b"], "Di"=>["ask"]}',)},
+            [Mark(MAYBE, "Ann", note="one | two\nb"), Mark(OPEN, "Di", note="ask")],
+        ),
+        ({"other_tags": ("Covidence #: 12",), "notes": ("Exclusion reason: Wrong study design; ",)}, [Mark(OUT, reason="Wrong study design")]),
+        ({"notes": ("Exclusion reason: Wrong study design; ",)}, []),
+        (
+            {"other_tags": ("Refid: 7", "User: Ann", "Level: 2", "Is this reference eligible?: Can't tell", "Title checked: yes")},
+            [Mark(MAYBE, "Ann")],
+        ),
+        ({"other_tags": ("User: Ann", "Is this reference eligible?: Yes")}, []),
         ({"keywords": ("include",)}, [Mark(IN)]),
         ({"keywords": ("inclusion body myositis", "excluded volume")}, []),
         ({}, []),
@@ -49,13 +74,14 @@ def test_what_we_write_is_read_back(kind: DecisionKind) -> None:
     columns = list_columns(kind, [mark])
     assert tuple(columns) == COLUMNS
     assert read_marks(record(other_tags=tuple(f"{name}: {value}" for name, value in columns.items()))) == [mark]
-    (found,) = read_marks(record(notes=tuple(list_notes(kind, [mark]))))
-    assert (found.kind, found.who, found.reason) == (kind, "Ann", mark.reason)
+    assert read_marks(record(notes=tuple(list_notes(kind, [mark])), labels=mark.labels)) == [mark]
+    (found,) = read_marks(record(keywords=tuple(list_tags(kind, [mark]))))
+    assert (found.kind, found.reason) == (kind, mark.reason)
 
 
 def test_reviewers_who_differ_are_kept_apart_in_notes_and_named_in_columns() -> None:
     marks = [Mark(IN, "Ann"), Mark(OUT, "Bob", "wrong drug"), Mark(OPEN, "Cy", note="ask")]
-    assert read_marks(record(notes=tuple(list_notes(None, marks)))) == marks[:2]
+    assert read_marks(record(notes=tuple(list_notes(None, marks)))) == marks
     assert list_columns(None, marks) == dict(zip(COLUMNS, ("conflict", "", "", "ask", "", "Ann; Bob; Cy"), strict=True))
     assert read_marks(record(other_tags=("decision: conflict", "reviewer: Ann; Bob"))) == []
 
@@ -64,3 +90,40 @@ def test_old_marks_leave_a_note() -> None:
     assert strip_marks("Additional notes 1. ASReview_relevant") == "Additional notes 1"
     assert strip_marks(f"{RAYYAN} | a note of mine") == "a note of mine"
     assert strip_marks("a note | with a bar") == "a note | with a bar"
+    assert strip_marks("mine | " + RAYYAN + ' | USER-NOTES: {"Ann"=>["a } | b"]}') == "mine"
+    assert strip_columns(("volume: 1", "label_included: 1", "Decision Labels: a", "odd")) == ("volume: 1", "odd")
+
+
+@pytest.mark.parametrize(
+    ("file", "marks"),
+    [
+        ("review_12345_included_csv_20240131120000.csv", [Mark(IN)]),
+        ("my_review_12345_irrelevant_ris_20240131.ris", [Mark(OUT)]),
+        ("review_12345_select_csv_20240131120000.csv", []),  # neither in nor out yet
+        ("review_included.csv", []),
+    ],
+)
+def test_covidence_names_a_file_after_its_list(file: str, marks: list[Mark]) -> None:
+    assert read_marks(record(), file) == marks
+    assert read_marks(record(other_tags=("decision: maybe",)), file) == [Mark(MAYBE)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "marks", "tags"),
+    [
+        (IN, [Mark(IN, "Ann")], ["included"]),
+        (OUT, [Mark(OUT, "Ann"), Mark(OUT, "Bob", "wrong drug")], ["excluded: wrong drug"]),
+        (None, [Mark(IN, "Ann"), Mark(OUT, "Bob")], ["conflict"]),
+        (OPEN, [Mark(OPEN, "Ann", note="ask")], []),
+    ],
+)
+def test_tags_for_reference_managers(kind: DecisionKind | None, marks: list[Mark], tags: list[str]) -> None:
+    assert list_tags(kind, marks) == tags
+
+
+@pytest.mark.parametrize(
+    ("names", "has"),
+    [(["PMID", "Label Included"], True), (["Refid", "Relevant?"], True), (["id", "Relevant?"], False), (["id"], False)],
+)
+def test_a_table_with_a_column_of_decisions(names: list[str], has: bool) -> None:
+    assert has_decision(names) is has

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from engine.collect.jsonfiles import eppi
 from engine.collect.jsonfiles.objects import read_object
 from engine.collect.text.lines import NOT_UTF8, decode_head
 from engine.errors import SourceError
@@ -20,12 +21,12 @@ from engine.records.abstract import Entry, Rejection, Remark
 
 _CHUNK = 1 << 16  # bytes
 # Keys of an answer that hold the records, and keys of objects in which such a list lies: Europe PMC, bioRxiv and
-# medRxiv, OpenAlex, Crossref, Lens, Semantic Scholar, ClinicalTrials.gov, Zotero.
+# medRxiv, OpenAlex, Crossref, Lens, Semantic Scholar, ClinicalTrials.gov, Zotero, EPPI-Reviewer.
 _LISTS = frozenset(
     "result results collection items data studies records references articles works documents docs".split()
 )
 _OUTER = frozenset("resultList message response".split())
-_RECORDS = re.compile(rf'"(?:{"|".join(_LISTS | _OUTER)})"\s*:\s*[\[{{]')
+_RECORDS = re.compile(rf'"(?:{"|".join(_LISTS | _OUTER | {eppi.CODE_SETS})})"\s*:\s*[\[{{]')
 _BLANKS = re.compile(r"[\s\ufeff]*")
 _NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
 _NOT_DECODED = re.compile("[\udc80-\udcff]")
@@ -59,6 +60,8 @@ def _is_answer(row: Any) -> bool:
     """Return whether an object is an answer that holds records, itself none."""
     if not isinstance(row, dict) or "title" in row:
         return False
+    if isinstance(row.get(eppi.CODE_SETS), list):
+        return True
     lists = (value for key, value in row.items() if key in _LISTS and isinstance(value, list))
     return any(all(isinstance(item, dict) for item in value) for value in lists) or any(
         isinstance(value, dict) for key, value in row.items() if key in _OUTER
@@ -75,7 +78,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     while window.find_mark():
         for item in _read_value(window):
             if isinstance(item, tuple):
-                yield from read_object(item[1], name, item[0])
+                row = eppi.translate_reference(item[1], window.codes) if window.codes is not None else item[1]
+                yield from read_object(row, name, item[0])
             else:
                 yield item
 
@@ -121,9 +125,12 @@ def _read_answer(window: _Window) -> Iterator[_Item]:
         key = window.take_value()
         window.take_mark(":")
         mark = window.find_mark()
-        if "title" not in row and ((key in _LISTS and mark == "[") or (key in _OUTER and mark == "{")):
+        is_list = mark == "[" and (key in _LISTS or (key == eppi.REFERENCES and window.codes is not None))
+        if "title" not in row and (is_list or (key in _OUTER and mark == "{")):
             is_answer = True
             yield from _read_value(window)
+        elif key == eppi.CODE_SETS and mark == "[":
+            window.codes = eppi.read_codes(window.take_value())
         else:
             row[str(key)] = window.take_value()
         if window.find_mark() != "}":
@@ -144,6 +151,7 @@ class _Window:
         self.text = ""
         self.place = 0  # in text, of what comes next
         self.is_whole = False  # no more to read
+        self.codes: dict[Any, eppi.Code] | None = None  # of EPPI-Reviewer, if it wrote the document
         self.decoder = codecs.getincrementaldecoder(find_utf16(stream.peek()) or "utf-8")("surrogateescape")
 
     def read_more(self) -> None:
