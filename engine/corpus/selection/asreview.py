@@ -30,7 +30,7 @@ _EXPECTED = "expected a project that ASReview LAB 2 or later exported"
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectRecord:
+class _ProjectRecord:
     """A record of a project."""
 
     title: str
@@ -52,7 +52,7 @@ def is_project(path: Path) -> bool:
         return False
 
 
-def read_project(path: Path) -> list[ProjectRecord]:
+def read_project(path: Path) -> list[_ProjectRecord]:
     """Return the records of a project, in their order.
 
     Raises:
@@ -62,7 +62,7 @@ def read_project(path: Path) -> list[ProjectRecord]:
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
             records, labels = _find_databases(archive, path)
             for name in {records, labels}:
-                _unpack(archive, name, Path(folder, Path(name).name), path)
+                _extract_file(archive, name, Path(folder, Path(name).name), path)
             return list(_read_records(Path(folder, Path(records).name), Path(folder, Path(labels).name)))
     except _FAULTS as err:
         raise UsageError(f"{path}: broken project of ASReview ({type(err).__name__}: {str(err)[:80]})") from err
@@ -85,7 +85,7 @@ def _find_databases(archive: zipfile.ZipFile, path: Path) -> tuple[str, str]:
     raise UsageError(f"{path} is a project of ASReview without records, {_EXPECTED}")
 
 
-def _unpack(archive: zipfile.ZipFile, name: str, target: Path, path: Path) -> None:
+def _extract_file(archive: zipfile.ZipFile, name: str, target: Path, path: Path) -> None:
     """Write a file of the archive to a folder.
 
     Raises:
@@ -98,12 +98,12 @@ def _unpack(archive: zipfile.ZipFile, name: str, target: Path, path: Path) -> No
         shutil.copyfileobj(source, file)
 
 
-def _read_records(records: Path, labels: Path) -> Iterator[ProjectRecord]:
+def _read_records(records: Path, labels: Path) -> Iterator[_ProjectRecord]:
     """Yield the records of the unpacked databases."""
     with closing(sqlite3.connect(f"{records.as_uri()}?mode=ro", uri=True)) as db:
         db.execute("ATTACH ? AS labels", (f"{labels.as_uri()}?mode=ro",))
         for title, abstract, authors, year, doi, label, note, tags in db.execute(_ROWS):
-            yield ProjectRecord(
+            yield _ProjectRecord(
                 title or "",
                 abstract or "",
                 tuple(map(str, json.loads(authors or "[]"))),

@@ -45,7 +45,7 @@ def read_ids(path: Path) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class IdRow:
+class _IdRow:
     """A row of a table of ids."""
 
     number: int  # of its line, from 1
@@ -53,7 +53,7 @@ class IdRow:
     cells: Mapping[str, str]  # of the other columns, by name
 
 
-def read_id_rows(path: Path) -> list[IdRow]:
+def read_id_rows(path: Path) -> list[_IdRow]:
     """Return the rows of a table with a column of ids, in order; none if the file is no such table.
 
     Blank lines and lines that begin with # are skipped.
@@ -73,7 +73,7 @@ def read_id_rows(path: Path) -> list[IdRow]:
             if cell := _get_id(row, n):
                 ids.setdefault(_KINDS[COLUMNS[_simplify(names[n])]], cell)
         others = {name: cell for n, (name, cell) in enumerate(zip(names, row, strict=False)) if n not in columns}
-        found.append(IdRow(start + 1 + number, ids, others))
+        found.append(_IdRow(start + 1 + number, ids, others))
     return found
 
 
