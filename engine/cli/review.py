@@ -244,12 +244,12 @@ def export_decisions(
     opened, kind = _open_review(config, name), DecisionKind(only) if only else None
     state = read_state(opened)
     with closing(open_corpus(opened.folder.open_current(quick=True))) as corpus:
-        decided = list_decided(state, corpus, undecided=undecided, only=kind)
+        n_records = len(list_decided(state, corpus, undecided=undecided, only=kind))
         for path in out.files:
             as_columns = FORMATS[find_suffix(path)].has_columns
-            cited = cite_decisions(decided, corpus, as_columns=as_columns, as_tags=tags)
+            cited = cite_decisions(state, corpus, as_columns=as_columns, as_tags=tags, undecided=undecided, only=kind)
             left_out = write_records(path, cited, f"review {state.name} of {opened.folder.name}", out)
-            say(f"{pluralize(len(decided), 'record')} to {path}", err=True)
+            say(f"{pluralize(n_records, 'record')} to {path}", err=True)
             if left_out:
                 say(left_out, err=True)
     if state.absent and only is None:

@@ -99,6 +99,29 @@ def add_decisions(review: Review, who: str, files: Sequence[Path], kind: Decisio
     return found
 
 
+def cite_decisions(
+    state: ReviewState,
+    corpus: Corpus,
+    *,
+    as_columns: bool,
+    as_tags: bool = False,
+    undecided: bool = False,
+    only: DecisionKind | None = None,
+) -> Iterator[Cited]:
+    """Yield the records of list_decided with their decisions, in that order.
+
+    What the sources of a record say of other decisions is left out.
+
+    as_columns: decisions are further columns; otherwise they are notes, as ASReview and Rayyan write them.
+    as_tags: decisions are tags, too, which reference managers show.
+    undecided, only: as of list_decided.
+    """
+    for page in _split_pages(list_decided(state, corpus, undecided=undecided, only=only)):
+        records = corpus.fetch([doc_id for doc_id, _ in page])
+        for doc_id, each in page:
+            yield _cite_record(records[doc_id], each, as_columns=as_columns, as_tags=as_tags)
+
+
 def list_decided(
     state: ReviewState, corpus: Corpus, *, undecided: bool = False, only: DecisionKind | None = None
 ) -> list[tuple[int, DecidedRecord | None]]:
@@ -112,22 +135,6 @@ def list_decided(
         decided = {doc_id: each for doc_id, each in decided.items() if each.kind is only}
     doc_ids = corpus.read_ids().tolist() if undecided else sorted(decided)
     return [(doc_id, decided.get(doc_id)) for doc_id in doc_ids]
-
-
-def cite_decisions(
-    decided: Sequence[tuple[int, DecidedRecord | None]], corpus: Corpus, *, as_columns: bool, as_tags: bool = False
-) -> Iterator[Cited]:
-    """Yield the records of list_decided with their decisions, in that order.
-
-    What the sources of a record say of other decisions is left out.
-
-    as_columns: decisions are further columns; otherwise they are notes, as ASReview and Rayyan write them.
-    as_tags: decisions are tags, too, which reference managers show.
-    """
-    for page in _split_pages(decided):
-        records = corpus.fetch([doc_id for doc_id, _ in page])
-        for doc_id, each in page:
-            yield _cite_record(records[doc_id], each, as_columns=as_columns, as_tags=as_tags)
 
 
 def _split_pages(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -11,7 +11,7 @@ from engine.corpus.storage.journal import DecisionKind
 from engine.index.folder import IndexFolder
 from engine.query.opening import open_corpus
 from engine.references.formats import FORMATS, write
-from engine.review.exchange import add_decisions, cite_decisions, list_decided
+from engine.review.exchange import add_decisions, cite_decisions
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import read_state
 
@@ -36,8 +36,8 @@ def review(toy: IndexFolder) -> Review:
 def export(review: Review, path: Path) -> Path:
     """A file of all records of the index with the decisions of the review."""
     with closing(open_corpus(review.folder.open_current())) as corpus:
-        decided = list_decided(read_state(review), corpus, undecided=True)
-        cited = cite_decisions(decided, corpus, as_columns=FORMATS[path.suffix].has_columns)
+        as_columns = FORMATS[path.suffix].has_columns
+        cited = cite_decisions(read_state(review), corpus, as_columns=as_columns, undecided=True)
         write(path, cited, "review")
     return path
 

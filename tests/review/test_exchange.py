@@ -14,7 +14,7 @@ from engine.index.folder import IndexFolder
 from engine.query.opening import open_corpus
 from engine.references.formats import FORMATS, write
 from engine.reindex.run import index_sources
-from engine.review.exchange import Imported, add_decisions, cite_decisions, list_decided
+from engine.review.exchange import Imported, add_decisions, cite_decisions
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import read_state
 from tests.conftest import TOY, copy_toy, jsonl, order_of, silent
@@ -101,8 +101,8 @@ def test_an_export_gives_the_same_decisions_to_another_review(
     state = read_state(reviewed)
     path = tmp_path / f"decisions{suffix}"
     with closing(open_corpus(reviewed.folder.open_current())) as corpus:
-        decided = list_decided(state, corpus, undecided=True)
-        write(path, cite_decisions(decided, corpus, as_columns=FORMATS[suffix].has_columns, as_tags=tags), "review")
+        as_columns = FORMATS[suffix].has_columns
+        write(path, cite_decisions(state, corpus, as_columns=as_columns, as_tags=tags, undecided=True), "review")
     with begin(reviewed.folder, suffix, tags) as other:
         found = add_decisions(other, "zoe", [path])
         assert (found.read, found.decided, found.without) == (41, 4, 37)
@@ -227,8 +227,7 @@ def test_a_note_alone_takes_no_decision_back(reviewed: Review, tmp_path: Path) -
 
 def test_an_export_of_one_kind(reviewed: Review) -> None:
     with closing(open_corpus(reviewed.folder.open_current())) as corpus:
-        decided = list_decided(read_state(reviewed), corpus, only=OUT)
-        (cited,) = cite_decisions(decided, corpus, as_columns=False, as_tags=True)
+        (cited,) = cite_decisions(read_state(reviewed), corpus, as_columns=False, as_tags=True, only=OUT)
     assert cited.record.record_id == "toy-02" and cited.record.keywords[-1] == "excluded: wrong drug"
 
 
