@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from engine.cli.group import main
-from engine.cli.options import INDEXES
+from engine.cli.options import INDEXES, add_options, find_login
 from engine.config import Config, serve_token
 from engine.errors import MissingExtraError, UsageError
 from engine.terminal import say
 
 _NAMES = click.option(
     "-i", "--index", "names", multiple=True, metavar="NAME", help="Index to serve [all indexes]. May be repeated."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewOptions:
+    """The options of `engine serve` that are about a review."""
+
+    review: str | None
+    reviewers: tuple[str, ...]
+    who: str | None
+    is_open: bool
+
+
+_review_options = add_options(
+    "asked",
+    (
+        click.option("--review", metavar="NAME", help="Review whose decisions are kept; the only mode that writes."),
+        click.option(
+            "--reviewer",
+            "reviewers",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="Reviewer, and the file with their token. May be repeated.",
+        ),
+        click.option(
+            "--who", metavar="NAME", help="Reviewer who decides on this machine, without a token [your login]."
+        ),
+        click.option(
+            "--open-decisions",
+            "is_open",
+            is_flag=True,
+            help="Show every decision to every reviewer, and share the work among them.",
+        ),
+    ),
+    ReviewOptions,
 )
 
 
@@ -47,6 +83,7 @@ _NAMES = click.option(
     metavar="ADDRESS",
     help="IP address or network of a proxy that may set the path in X-Forwarded-Prefix [none]. May be repeated.",
 )
+@_review_options
 def serve(
     names: tuple[str, ...],
     indexes: str | None,
@@ -58,6 +95,7 @@ def serve(
     cors: tuple[str, ...],
     root_path: str,
     proxies: tuple[str, ...],
+    asked: ReviewOptions,
 ) -> None:
     """Serve a web page and an HTTP API, on this machine only.
 
@@ -65,29 +103,79 @@ def serve(
     A new generation is served within a second. To serve other machines, set --host and a token, in ENGINE_TOKEN or in a
     file: programs send it as Authorization: Bearer, browsers ask for it as a password. Ctrl-C stops the server.
 
+    With --review, reviewers screen the records of one index at /review, and the server keeps their decisions. Without
+    it, the server writes nothing. Nobody sees another's decision on a record before their own. Without --reviewer, all
+    decisions are yours.
+
     \b
     engine serve
     engine serve -i rheumatology --port 8080 --open
+    engine serve -i rheumatology --review main
+    engine serve -i rheumatology --review main --reviewer ann=ann.token --reviewer bob=bob.token
     """
+    reviewers, rules = _read_reviewers(asked), _build_rules(asked)
     folders = _find_folders(Config.load(indexes), names)
     try:
         from engine.serve.run import Address
         from engine.serve.run import serve as run
+        from engine.serve.work.openreview import ReviewRules
     except ModuleNotFoundError as err:
         raise MissingExtraError(f"{err.name} (needed to serve)", "[cpu,serve], [gpu,serve] or [lite,serve]") from err
 
     def ready(url: str) -> None:
         say(f"{url} serves {', '.join(folder.name for folder in folders)}; press Ctrl-C to stop", err=True)
+        page = f"{url}review" if asked.review else url
+        if asked.review:
+            say(f"{page} screens the review {asked.review}", err=True)
         if open_page:
-            click.launch(url)
+            click.launch(page)
 
-    run(folders, Address(host, port, allow_host, _read_token(token_file), cors, root_path, proxies), ready)
+    address = Address(host, port, allow_host, _read_token(token_file), cors, root_path, proxies, reviewers)
+    run(folders, address, ready, ReviewRules(*rules) if rules else None)
 
 
 def _find_folders(config: Config, names: tuple[str, ...]) -> list[Path]:
     """Return the folders of the named indexes, or of all."""
     selected = names or ((config.index,) if config.index else tuple(config.list_names()))
     return [config.select_index(name).find_existing() for name in dict.fromkeys(selected)] or [config.find_existing()]
+
+
+def _build_rules(asked: ReviewOptions) -> tuple[str, str, bool] | None:
+    """Return name of the review, who decides without a token, and whether decisions are hidden; None without a review.
+
+    Raises:
+        UsageError: an option of a review is given, but no review; or two ways to say who decides.
+    """
+    if not asked.review:
+        for option, given in (
+            ("--reviewer", asked.reviewers),
+            ("--who", asked.who),
+            ("--open-decisions", asked.is_open),
+        ):
+            if given:
+                raise UsageError(f"{option} was given without a review, expected --review NAME, too")
+        return None
+    if asked.who and asked.reviewers:
+        raise UsageError("--who and --reviewer were given, expected one of them: a token says who decides")
+    return asked.review, asked.who or find_login(), not asked.is_open
+
+
+def _read_reviewers(asked: ReviewOptions) -> dict[str, str]:
+    """Return name and token of each reviewer.
+
+    Raises:
+        UsageError: one is not of the form NAME=FILE, a name is given twice, or a file has no token.
+    """
+    tokens: dict[str, str] = {}
+    for text in asked.reviewers:
+        name, is_pair, file = text.partition("=")
+        name = name.strip()
+        if not (name and is_pair and file.strip() and name.isprintable()):
+            raise UsageError(f"--reviewer is {text[:80]!r}, expected a name and a file, like ann=ann.token")
+        if name in tokens:
+            raise UsageError(f"the reviewer {name} was given twice, expected one token for each")
+        tokens[name] = _read_token(Path(file)) or ""
+    return tokens
 
 
 def _read_token(path: Path | None) -> str | None:

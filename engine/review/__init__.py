@@ -1,9 +1,10 @@
 """Stage 9. In: what the reviewers decide about records of an index. Out: the decisions in force.
 
 Next: ``serve`` shows and keeps decisions, ``cli`` lists, imports and exports them. ``reviews`` writes decisions into
-the journal and undoes them. ``state`` reads what is in force in the current generation, and counts it. ``progress``
-tells what may be left and whether reading may stop, and ``agreement`` compares reviewers. ``marks`` knows how screening
-tools write decisions, and ``exchange`` takes in their files and writes them. ``flow`` counts what happened to records,
-and ``flowchart`` draws it. ``queue`` says which records to read next, from the decisions in ``standing``, in one of the
-``orders``, learned in the ``background``; ``reading`` is a record as it is read.
+the journal and undoes them. ``state`` reads what is in force in the current generation, and counts it; ``follower``
+reads it again as it changes, and ``blinding`` hides decisions from other reviewers. ``progress`` tells what may be left
+and whether reading may stop, and ``agreement`` compares reviewers. ``marks`` knows how screening tools write decisions,
+and ``exchange`` takes in their files and writes them. ``flow`` counts what happened to records, and ``flowchart`` draws
+it. ``queue`` says which records to read next, from the decisions in ``standing``, in one of the ``orders``, learned in
+the ``background``; ``reading`` is a record as it is read.
 """

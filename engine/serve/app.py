@@ -17,11 +17,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from engine.config import count_cores
-from engine.errors import EncoderError, EngineError
+from engine.errors import EncoderError, EngineError, UsageError
+from engine.index.folder import IndexFolder
+from engine.review.reviews import Review
 from engine.serve.api import openapi
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.api.handlers import search_batch
-from engine.serve.http.access import Access
+from engine.serve.http.access import Access, is_review_path
 from engine.serve.http.failures import BodyError, Failure, classify_error
 from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
@@ -29,7 +31,10 @@ from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
 from engine.serve.pages import downloads, flow, handlers, map, maplist
 from engine.serve.request.site import JSON, Site
+from engine.serve.review.handlers import ROUTES as REVIEW_ROUTES
+from engine.serve.review.handlers import is_json_wanted
 from engine.serve.work.desk import Desk
+from engine.serve.work.openreview import OpenReview, ReviewRules
 from engine.serve.work.shelf import Shelf
 
 log = logging.getLogger("engine.serve")
@@ -43,18 +48,24 @@ def build_app(
     access: Access,
     *,
     proxy: ProxyRules | None = None,
+    review: ReviewRules | None = None,
     desk: Desk | None = None,
     batches: Desk | None = None,
 ) -> ASGIApp:
-    """Return an ASGI app that serves the indexes in these folders.
+    """Return an ASGI app that serves the indexes in these folders; with a review, also its pages, which write.
 
     Raises:
-        UsageError: the path of the site begins like one of its pages.
+        UsageError: the path of the site begins like one of its pages, the review was not started, or there are
+            several indexes.
         EngineError: an index can't be opened.
     """
-    prefix = Prefix(proxy or ProxyRules(), [route.path for route in _ROUTES])
+    prefix = Prefix(proxy or ProxyRules(), [route.path for route in (*_ROUTES, *REVIEW_ROUTES)])
+    opened = _open_review(folders, review) if review else None
     site = Site(
-        Shelf(folders), desk or Desk(), batches or Desk(workers=max(1, count_cores() // 2), waiting=MAX_BATCHES_WAITING)
+        Shelf(folders),
+        desk or Desk(),
+        batches or Desk(workers=max(1, count_cores() // 2), waiting=MAX_BATCHES_WAITING),
+        opened,
     )
 
     @contextlib.asynccontextmanager
@@ -64,11 +75,26 @@ def build_app(
         site.desk.close()
         site.batches.close()
 
-    app = Starlette(routes=_ROUTES, exception_handlers=_HANDLERS, lifespan=lifespan)
+    app = Starlette(
+        routes=[*_ROUTES, *(REVIEW_ROUTES if opened else ())], exception_handlers=_HANDLERS, lifespan=lifespan
+    )
     app.router.redirect_slashes = False
-    app.state.site = site
+    app.state.site, app.state.access = site, access
     app.state.metrics = metrics = Metrics(Guard(app, access, prefix), site)
     return metrics
+
+
+def _open_review(folders: Sequence[Path], rules: ReviewRules) -> OpenReview:
+    """Return the review of the only index.
+
+    Raises:
+        UsageError: there are several indexes, or the review was not started.
+        CorpusError: its journal can't be read.
+    """
+    if len(folders) != 1:
+        names = ", ".join(IndexFolder(folder).name for folder in folders)
+        raise UsageError(f"a review belongs to one index, and {len(folders):,} are served: {names}. Name one: -i NAME")
+    return OpenReview(Review(IndexFolder(folders[0]), rules.name), rules)
 
 
 async def _show_metrics(request: Request) -> Response:
@@ -95,7 +121,10 @@ def _respond_to_error(request: Request, error: Exception) -> Response:
     failure = classify_error(error)
     if isinstance(error, EngineError) and failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s: %s", type(error).__name__, _ENCODER_MESSAGE if type(error) is EncoderError else error)
-    if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
+    path = request.url.path
+    if path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics"):
+        return _build_failure_json(failure)
+    if is_review_path(path) and is_json_wanted(request):
         return _build_failure_json(failure)
     return handlers.show_failure(request, failure)
 

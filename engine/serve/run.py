@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +18,7 @@ from engine.serve.http.access import bracket_host, build_access
 from engine.serve.http.connection import Connection
 from engine.serve.http.limits import MAX_HEAD
 from engine.serve.http.prefix import build_proxy_rules
+from engine.serve.work.openreview import ReviewRules
 
 _KEEP_ALIVE = 20  # seconds that a connection stays open between two requests
 _GRACE = 5  # seconds for running requests to finish at shutdown
@@ -34,6 +35,7 @@ class Address:
     origins: tuple[str, ...] = ()  # other origins whose pages may read answers
     root_path: str = ""  # path of the site behind a proxy; "" at the top of its host
     proxies: tuple[str, ...] = ()  # addresses or networks of proxies that may name another path
+    reviewers: Mapping[str, str] = field(default_factory=dict)  # name and token of each reviewer
 
 
 class Server(uvicorn.Server):
@@ -56,8 +58,12 @@ class Server(uvicorn.Server):
             self.ready()
 
 
-def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None]) -> None:
+def serve(
+    folders: Sequence[Path], address: Address, ready: Callable[[str], None], review: ReviewRules | None = None
+) -> None:
     """Serve indexes until SIGINT or SIGTERM; call ready with the URL of the page once the server answers.
+
+    With a review, the server keeps the decisions of its reviewers; without one, it writes nothing.
 
     Raises:
         UsageError: the address can be reached from other machines, and the token or the host name is missing; or the
@@ -68,9 +74,17 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
     proxy = build_proxy_rules(address.root_path, address.proxies)
     with _listen_at(address) as listener:
         port = listener.getsockname()[1]
-        access = build_access(address.host, port, names=address.names, token=address.token, origins=address.origins)
+        access = build_access(
+            address.host,
+            port,
+            names=address.names,
+            token=address.token,
+            origins=address.origins,
+            reviewers=address.reviewers,
+            writes=review is not None,
+        )
         config = uvicorn.Config(
-            build_app(folders, access, proxy=proxy),
+            build_app(folders, access, proxy=proxy, review=review),
             http=Connection,
             ws="none",
             lifespan="on",

@@ -13,11 +13,13 @@ from engine.errors import (
     BusyError,
     ConfigError,
     CorruptError,
+    DiskFullError,
     EncoderError,
     EngineError,
     FormatVersionError,
     GenerationError,
     NoMeshTreeError,
+    NotSavedError,
     UnknownIndexError,
     UnreadableQueryError,
     UsageError,
@@ -32,6 +34,8 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (UnreadableQueryError, HTTPStatus.BAD_REQUEST, "unreadable_query"),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
     (NoMeshTreeError, HTTPStatus.BAD_REQUEST, "no_mesh_tree"),
+    (DiskFullError, HTTPStatus.INSUFFICIENT_STORAGE, "disk_full"),
+    (NotSavedError, HTTPStatus.SERVICE_UNAVAILABLE, "not_saved"),
     (ConfigError, HTTPStatus.INTERNAL_SERVER_ERROR, "settings"),
     (CorruptError, HTTPStatus.INTERNAL_SERVER_ERROR, "damaged"),
     (EncoderError, HTTPStatus.INTERNAL_SERVER_ERROR, "encoder"),
@@ -39,7 +43,11 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (GenerationError, HTTPStatus.INTERNAL_SERVER_ERROR, "generation"),
 )
 SETTINGS = "The settings of the index can't be used; the server's log says why."
-_MESSAGES = {"settings": SETTINGS}  # code -> message that names no files of the server
+_MESSAGES = {  # code -> message that names no files of the server
+    "settings": SETTINGS,
+    "disk_full": "Nothing was saved: the disk of the server is full. Ask whoever runs it to make room, then try again.",
+    "not_saved": "Nothing was saved: the server can't write decisions now. Try again later, or ask whoever runs it.",
+}
 _OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
 _GONE = 499  # not standardised, but proxies use it to count clients that disconnect; no client receives it
 _RETRY_AFTER = "1"  # seconds

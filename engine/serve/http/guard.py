@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.errors import UsageError
-from engine.serve.http.access import Access
+from engine.serve.http.access import Access, is_review_path
 from engine.serve.http.failures import BodyError, Failure
 from engine.serve.http.limits import BODY_SECONDS, MAX_BODY, MAX_HEAD
 from engine.serve.http.prefix import Prefix, enter_root, strip_root
@@ -57,7 +57,7 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 caching = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-                _add_headers(MutableHeaders(scope=message), self.find_cors_origin(headers), caching)
+                _add_headers(MutableHeaders(scope=message), self.find_cors_origin(scope, headers), caching)
             await send(message)
 
         refusal = self.explain_refusal(scope, headers) or malformed
@@ -88,10 +88,10 @@ class Guard:
             return Failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_long", message)
         if self.is_preflight(scope, headers):  # browsers send it without the token
             return None
-        if scope["path"] not in _OPEN and not self.access.is_admitted(headers.get("authorization", "")):
+        if scope["path"] not in _OPEN and not self.access.is_admitted(headers.get("authorization", ""), scope["path"]):
             message = "An access token is required: Authorization: Bearer …"
             return Failure(HTTPStatus.UNAUTHORIZED, "token", message, _CHALLENGE)
-        if scope["method"] not in _SAFE and self.is_foreign(headers):
+        if scope["method"] not in _SAFE and self.is_foreign(scope, headers):
             return Failure(HTTPStatus.FORBIDDEN, "origin", "The request comes from a page of another site.")
         if (length := headers.get("content-length", "0")).isdecimal() and int(length[:20]) > MAX_BODY:
             return _respond_too_long()
@@ -99,19 +99,19 @@ class Guard:
 
     def is_preflight(self, scope: Scope, headers: Headers) -> bool:
         """Return whether a request is the CORS preflight of an allowed origin."""
-        return scope["method"] == "OPTIONS" and headers.get("origin", "") in self.access.origins
+        return scope["method"] == "OPTIONS" and bool(self.find_cors_origin(scope, headers))
 
-    def is_foreign(self, headers: Headers) -> bool:
+    def is_foreign(self, scope: Scope, headers: Headers) -> bool:
         """Return whether the headers name a page of another site as sender. Programs send no such headers."""
         origin = headers.get("origin")
         if origin is not None:
-            return not (self.access.is_own(origin) or origin in self.access.origins)
+            return not (self.access.is_own(origin) or self.find_cors_origin(scope, headers))
         return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
-    def find_cors_origin(self, headers: Headers) -> str:
-        """Return the other origin that may read the answer; "" if there is none."""
+    def find_cors_origin(self, scope: Scope, headers: Headers) -> str:
+        """Return the other origin that may read the answer; "" if there is none. Nobody else's page reads a review."""
         origin = headers.get("origin", "")
-        return origin if origin in self.access.origins else ""
+        return origin if origin in self.access.origins and not is_review_path(scope["path"]) else ""
 
 
 def _add_headers(headers: MutableHeaders, origin: str, caching: str) -> None:

@@ -4,6 +4,7 @@ MAX_HITS = 1_000  # hits per answer
 MAX_DEPTH = 10_000  # rank of the last hit of an answer: offset plus hits
 MAX_TEXT = 20_000  # characters of a query: a search of several hundred lines; its address stays below MAX_HEAD
 MAX_VALUE = 500  # characters of any other text
+MAX_DECISION_TEXT = 10_000  # characters of a reason, a note or the labels of a record
 MAX_WHERE = 4_096  # characters of an expression
 MAX_VALUES = 1_200  # parameters of one request, among them up to 1,000 ticked hits
 MAX_IDS = 1_000  # ids in one list

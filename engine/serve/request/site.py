@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -14,6 +16,7 @@ from engine.query.index import Index
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.work.desk import Desk
 from engine.serve.work.freshness import compute_tag, has_tag
+from engine.serve.work.openreview import OpenReview
 from engine.serve.work.shelf import Shelf
 
 JSON = "application/json"
@@ -28,12 +31,25 @@ class Site:
     shelf: Shelf
     desk: Desk
     batches: Desk
+    review: OpenReview | None = None  # whose decisions are kept; without one, the server writes nothing
 
 
 def get_site(request: Request) -> Site:
     """Return the site of a request."""
     site: Site = request.app.state.site
     return site
+
+
+def get_review(request: Request) -> OpenReview:
+    """Return the review of a site; only its pages ask for it, and they exist only with one.
+
+    Raises:
+        HTTPException: there is none.
+    """
+    review = get_site(request).review
+    if review is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return review
 
 
 def read_pairs(request: Request) -> tuple[tuple[str, str], ...]:

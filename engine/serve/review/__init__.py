@@ -1,0 +1,1 @@
+"""The pages on which reviewers decide about records: the only ones that write."""
