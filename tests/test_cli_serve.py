@@ -313,3 +313,24 @@ def test_the_page_is_opened_when_it_is_ready(indexes: Path, tmp_path: Path) -> N
             time.sleep(0.05)
         assert opened.read_text() == f"http://127.0.0.1:{found.port}/\n"
         assert found.get("/")[0] == 200
+
+
+def test_options_of_a_review_are_checked(engine: Run, indexes: Path, tmp_path: Path) -> None:
+    (tmp_path / "ann").write_text("a" * 32)
+    for given, message in (
+        (("--who", "ann"), "--who was given without a review, expected --review NAME, too"),
+        (("--open-decisions",), "--open-decisions was given without a review"),
+        (("--reviewer", f"ann={tmp_path / 'ann'}"), "--reviewer was given without a review"),
+        (("--review", "main", "--reviewer", "ann"), "expected a name and a file, like ann=ann.token"),
+        (("--review", "main", "--reviewer", f"ann={tmp_path / 'ann'}", "--who", "bob"), "expected one of them"),
+        (("--review", "main", *("--reviewer", f"ann={tmp_path / 'ann'}") * 2), "the reviewer ann was given twice"),
+        (("--review", "main"), "toy has no review 'main'. Start it: engine review start -i toy --review main"),
+    ):
+        assert message in refusal(engine("serve", "--port", "0", "-i", "toy", *given), 2)
+    absent = refusal(engine("serve", "--port", "0", "--review", "main", "--reviewer", f"ann={tmp_path / 'absent'}"), 1)
+    assert "absent" in absent
+
+
+def test_a_review_belongs_to_one_index(engine: Run, several: Path) -> None:
+    done = engine("serve", "--port", "0", "--indexes", several, "--review", "main")
+    assert "a review belongs to one index, and 2 are served: old, toy. Name one: -i NAME" in refusal(done, 2)

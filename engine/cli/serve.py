@@ -19,7 +19,7 @@ _NAMES = click.option(
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewOptions:
+class _ReviewOptions:
     """The options of `engine serve` that are about a review."""
 
     review: str | None
@@ -49,7 +49,7 @@ _review_options = add_options(
             help="Show every decision to every reviewer, and share the work among them.",
         ),
     ),
-    ReviewOptions,
+    _ReviewOptions,
 )
 
 
@@ -95,7 +95,7 @@ def serve(
     cors: tuple[str, ...],
     root_path: str,
     proxies: tuple[str, ...],
-    asked: ReviewOptions,
+    asked: _ReviewOptions,
 ) -> None:
     """Serve a web page and an HTTP API, on this machine only.
 
@@ -140,7 +140,7 @@ def _find_folders(config: Config, names: tuple[str, ...]) -> list[Path]:
     return [config.select_index(name).find_existing() for name in dict.fromkeys(selected)] or [config.find_existing()]
 
 
-def _build_rules(asked: ReviewOptions) -> tuple[str, str, bool] | None:
+def _build_rules(asked: _ReviewOptions) -> tuple[str, str, bool] | None:
     """Return name of the review, who decides without a token, and whether decisions are hidden; None without a review.
 
     Raises:
@@ -160,7 +160,7 @@ def _build_rules(asked: ReviewOptions) -> tuple[str, str, bool] | None:
     return asked.review, asked.who or find_login(), not asked.is_open
 
 
-def _read_reviewers(asked: ReviewOptions) -> dict[str, str]:
+def _read_reviewers(asked: _ReviewOptions) -> dict[str, str]:
     """Return name and token of each reviewer.
 
     Raises:

@@ -109,7 +109,8 @@ def build_access(
     local, names, reviewers = _is_loopback(host), tuple(names), dict(reviewers or {})
     _check_tokens(token, reviewers)
     if not local and (not (token or reviewers) or not names):
-        missing = "a public host name (--allow-host)" if token else "a token (ENGINE_TOKEN or --token-file)"
+        has_token = bool(token or reviewers)
+        missing = "a public host name (--allow-host)" if has_token else "a token (ENGINE_TOKEN or --token-file)"
         raise UsageError(
             f"--host {host} can be reached from other machines, so {missing} is required. For example: "
             f"ENGINE_TOKEN=$(openssl rand -hex 32) engine serve --host {host} --allow-host search.example.org"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from engine.corpus.storage.journal import DecisionKind
 from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.query.generation import OpenGeneration
 from engine.records.abstract import Abstract
 from engine.references.citation import format_locator
 from engine.review.blinding import find_own
@@ -31,7 +30,7 @@ class _Paragraph:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordCard:
+class _RecordCard:
     """A record, ready to decide about."""
 
     record: Abstract
@@ -52,7 +51,7 @@ class RecordCard:
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewCounts:
+class _ReviewCounts:
     """How far a reviewer is."""
 
     n_records: int
@@ -72,11 +71,11 @@ class ReviewCounts:
         return self.n_records - self.n_done
 
 
-def build_card(record: Abstract, doc_id: int, state: ReviewState, who: str) -> RecordCard:
+def build_card(record: Abstract, doc_id: int, state: ReviewState, who: str) -> _RecordCard:
     """Return a record of a state that this reviewer may see, ready to decide about."""
     decided = find_record(state, doc_id)
     own = find_own(decided, who)
-    return RecordCard(
+    return _RecordCard(
         record=record,
         paragraphs=tuple(_split_paragraphs(record.abstract)),
         badges=list(list_badges(record)),
@@ -90,11 +89,11 @@ def build_card(record: Abstract, doc_id: int, state: ReviewState, who: str) -> R
     )
 
 
-def count_decisions(state: ReviewState) -> ReviewCounts:
+def count_decisions(state: ReviewState) -> _ReviewCounts:
     """Return how far a reviewer is; state holds what counts for them."""
     counts = state.count_kinds()
     kinds = [counts[kind] for kind in (DecisionKind.INCLUDE, DecisionKind.EXCLUDE, DecisionKind.MAYBE, None)]
-    return ReviewCounts(state.n_records, *kinds)
+    return _ReviewCounts(state.n_records, *kinds)
 
 
 def list_criteria(text: str) -> list[str]:
@@ -106,11 +105,6 @@ def find_last(state: ReviewState, who: str) -> tuple[DecidedRecord, RecordDecisi
     """Return a reviewer's last decision in force, with its record; None without one."""
     own = [(record, each) for record in state.records for each in record.decisions if each.who == who]
     return max(own, key=lambda pair: pair[1].number, default=None)
-
-
-def read_record(snapshot: OpenGeneration, doc_id: int) -> Abstract:
-    """Return a record of a generation."""
-    return snapshot.corpus.fetch([doc_id])[doc_id]
 
 
 def _split_paragraphs(text: str) -> Sequence[_Paragraph]:

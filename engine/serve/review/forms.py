@@ -20,9 +20,9 @@ from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.request.site import get_review
 from engine.serve.work.openreview import ORDERS
 
-FORM = "application/x-www-form-urlencoded"
-KEEP = "note"  # the choice that saves note and labels, and leaves the decision as it is
-CHOICES = ("include", "exclude", "maybe", "undecided", KEEP)
+_FORM = "application/x-www-form-urlencoded"
+_KEEP = "note"  # the choice that saves note and labels, and leaves the decision as it is
+_CHOICES = ("include", "exclude", "maybe", "undecided", _KEEP)
 _LONGEST_SECONDS = 3600.0  # on one record; longer, and the reviewer was away
 _TOKEN = Parameter("token", "What the page holds to prove that this server made it.")
 _KEY = Parameter("key", "A name of your choice for this command: sent again, it is not written again.", length=64)
@@ -36,7 +36,7 @@ _TEXTS = (
 _ID = Parameter("id", "Id of the record.", required=True)
 DECIDE = (
     _ID,
-    Parameter("decision", "What is decided; by default exclude, if there is a reason.", choices=CHOICES),
+    Parameter("decision", "What is decided; by default exclude, if there is a reason.", choices=_CHOICES),
     *_TEXTS,
     Parameter("labels", "Labels of the record, with commas between them.", length=MAX_DECISION_TEXT),
     Parameter("seen", "Number of your decision that the page shows; 0 for none.", ValueKind.INTEGER, low=0),
@@ -55,7 +55,7 @@ UNDO = (
     ORDER,
     BACK,
 )
-SETTLE = (_ID, Parameter("decision", "What is decided for all.", choices=CHOICES[:3]), *_TEXTS, _TOKEN, _KEY)
+SETTLE = (_ID, Parameter("decision", "What is decided for all.", choices=_CHOICES[:3]), *_TEXTS, _TOKEN, _KEY)
 
 
 def find_who(request: Request) -> str:
@@ -72,8 +72,8 @@ async def read_form(request: Request, allowed: Sequence[Parameter]) -> RequestVa
         UsageError: an invalid value.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != FORM:
-        message = f"The body is {kind[:80] or 'of no type'}, expected {FORM}."
+    if kind != _FORM:
+        message = f"The body is {kind[:80] or 'of no type'}, expected {_FORM}."
         raise BodyError(Failure(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_a_form", message))
     pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
     given = request.headers.get("x-form-token") or next((value for name, value in pairs if name == "token"), "")
@@ -95,8 +95,8 @@ def read_label(values: RequestValues, before: RecordDecision | None = None, *, f
     choice = values.get_text("decision") or ("exclude" if reason else "")
     if not choice:
         raise UsageError("nothing was decided. Choose include, exclude or maybe")
-    kind = DecisionKind.UNDECIDED if choice == KEEP else DecisionKind(choice)
-    if choice == KEEP and before is not None:
+    kind = DecisionKind.UNDECIDED if choice == _KEEP else DecisionKind(choice)
+    if choice == _KEEP and before is not None:
         kind, reason = before.kind, before.reason
     labels = dict.fromkeys(filter(None, (label.strip() for label in values.get_text("labels").split(","))))
     seconds = values.get_number("seconds")

@@ -90,7 +90,7 @@ def _begin(request: Request) -> _Sitting:
     return _Sitting(get_review(request), get_generation(index), index.name, find_who(request))
 
 
-async def _work(request: Request, work: Callable[[], T]) -> T:
+async def _run_in_worker(request: Request, work: Callable[[], T]) -> T:
     """Return the result of some work, done by a worker. It is not cancelled if the client disconnects."""
     return await get_site(request).desk.run(work)
 
@@ -100,10 +100,10 @@ def is_json_wanted(request: Request) -> bool:
     return JSON in request.headers.get("accept", "")
 
 
-async def show_review_page(request: Request) -> Response:
+async def _show_review_page(request: Request) -> Response:
     """Send the next record to decide about, or the one that is asked for."""
     values, sitting = read_values(request, _PAGE), _begin(request)
-    return Response(await _work(request, lambda: _render_review_page(sitting, values)), media_type=HTML)
+    return Response(await _run_in_worker(request, lambda: _render_review_page(sitting, values)), media_type=HTML)
 
 
 def _render_review_page(sitting: _Sitting, values: RequestValues) -> bytes:
@@ -156,10 +156,10 @@ def _render_progress(sitting: _Sitting, order: str) -> str:
     return body.decode("utf-8")
 
 
-async def send_next(request: Request) -> Response:
+async def _send_next(request: Request) -> Response:
     """Send the next records to a script, with the forms to decide about them."""
     values, sitting = read_values(request, _NEXT), _begin(request)
-    return Response(await _work(request, lambda: _dump_next(sitting, values)), media_type=JSON)
+    return Response(await _run_in_worker(request, lambda: _dump_next(sitting, values)), media_type=JSON)
 
 
 def _dump_next(sitting: _Sitting, values: RequestValues) -> bytes:
@@ -180,10 +180,10 @@ def _dump_next(sitting: _Sitting, values: RequestValues) -> bytes:
     )
 
 
-async def decide(request: Request) -> Response:
+async def _write_decision(request: Request) -> Response:
     """Write a decision, and go to the next record."""
     values, sitting = await read_form(request, DECIDE), _begin(request)
-    made = await _work(request, lambda: _decide_once(sitting, values))
+    made = await _run_in_worker(request, lambda: _decide_once(sitting, values))
     return _respond(request, values, [made])
 
 
@@ -216,10 +216,10 @@ def _describe_clash(kind: str) -> Failure:
     return Failure(HTTPStatus.CONFLICT, "decided_meanwhile", message)
 
 
-async def undo(request: Request) -> Response:
+async def _undo_decision(request: Request) -> Response:
     """Undo a decision, and go back to its record."""
     values, sitting = await read_form(request, UNDO), _begin(request)
-    undone, name = await _work(request, lambda: _undo_once(sitting, values))
+    undone, name = await _run_in_worker(request, lambda: _undo_once(sitting, values))
     return _respond(request, values, undone, name)
 
 
@@ -260,10 +260,10 @@ def _respond(request: Request, values: RequestValues, events: Sequence[Decision]
     return RedirectResponse(state.build_address(f"{REVIEW}/{back}" if back else REVIEW), _SEE_OTHER)
 
 
-async def show_decided(request: Request) -> Response:
+async def _show_decided(request: Request) -> Response:
     """Send the list of the records that the reviewer has decided about."""
     values, sitting = read_values(request, _RECORDS), _begin(request)
-    return Response(await _work(request, lambda: _render_decided(sitting, values)), media_type=HTML)
+    return Response(await _run_in_worker(request, lambda: _render_decided(sitting, values)), media_type=HTML)
 
 
 def _render_decided(sitting: _Sitting, values: RequestValues) -> bytes:
@@ -305,11 +305,11 @@ def _list_rows(sitting: _Sitting, records: Sequence[DecidedRecord]) -> list[dict
     return rows
 
 
-async def show_conflicts(request: Request) -> Response:
+async def _show_conflicts(request: Request) -> Response:
     """Send the records about which reviewers differ, as far as this reviewer may know, and how they agree."""
     read_values(request, ())
     sitting = _begin(request)
-    return Response(await _work(request, lambda: _render_conflicts(sitting)), media_type=HTML)
+    return Response(await _run_in_worker(request, lambda: _render_conflicts(sitting)), media_type=HTML)
 
 
 def _render_conflicts(sitting: _Sitting) -> bytes:
@@ -329,11 +329,11 @@ def _render_conflicts(sitting: _Sitting) -> bytes:
     )
 
 
-async def settle(request: Request) -> Response:
+async def _settle_conflict(request: Request) -> Response:
     """Write a decision for all reviewers, and go back to the conflicts."""
     values, sitting = await read_form(request, SETTLE), _begin(request)
     name, label, key = values.get_text("id"), read_label(values, for_all=True), values.get_text("key")
-    made = await _work(request, lambda: _settle_once(sitting, name, label, key))
+    made = await _run_in_worker(request, lambda: _settle_once(sitting, name, label, key))
     if is_json_wanted(request):
         return _respond(request, values, [made])
     return RedirectResponse(State(()).build_address(f"{REVIEW}/conflicts"), _SEE_OTHER)
@@ -355,7 +355,7 @@ def _settle_once(sitting: _Sitting, name: str, label: NewLabel, key: str) -> Dec
     return sitting.review.decide(sitting.snapshot, sitting.who, name, label, key)
 
 
-async def export_decisions(request: Request) -> Response:
+async def _export_decisions(request: Request) -> Response:
     """Send the decisions that the reviewer may see as a file."""
     values, sitting = read_values(request, (_FORMAT,)), _begin(request)
     suffix = f".{values.get_text('format')}"
@@ -366,18 +366,18 @@ async def export_decisions(request: Request) -> Response:
         )
         return b"".join(render_records(suffix, list(cited), f"review {sitting.review.rules.name} of {sitting.index}"))
 
-    body = await _work(request, work)
+    body = await _run_in_worker(request, work)
     name = f'attachment; filename="{quote(f"{sitting.index}-{sitting.review.rules.name}{suffix}")}"'
     return Response(body, media_type=FORMATS[suffix].media_type, headers={"Content-Disposition": name})
 
 
 ROUTES = [
-    Route(REVIEW, show_review_page),
-    Route(f"{REVIEW}/next", send_next),
-    Route(f"{REVIEW}/decide", decide, methods=["POST"]),
-    Route(f"{REVIEW}/undo", undo, methods=["POST"]),
-    Route(f"{REVIEW}/records", show_decided),
-    Route(f"{REVIEW}/conflicts", show_conflicts),
-    Route(f"{REVIEW}/settle", settle, methods=["POST"]),
-    Route(f"{REVIEW}/export", export_decisions),
+    Route(REVIEW, _show_review_page),
+    Route(f"{REVIEW}/next", _send_next),
+    Route(f"{REVIEW}/decide", _write_decision, methods=["POST"]),
+    Route(f"{REVIEW}/undo", _undo_decision, methods=["POST"]),
+    Route(f"{REVIEW}/records", _show_decided),
+    Route(f"{REVIEW}/conflicts", _show_conflicts),
+    Route(f"{REVIEW}/settle", _settle_conflict, methods=["POST"]),
+    Route(f"{REVIEW}/export", _export_decisions),
 ]

@@ -216,3 +216,54 @@ def test_brackets_are_put_around_version_6_alone() -> None:
         "127.0.0.1",
         "localhost",
     ]
+
+
+REVIEWERS = {"ann": "a" * 16, "bob": "b" * 16}
+
+
+def test_where_reviewers_have_tokens_a_review_needs_one_of_these() -> None:
+    access = build_access("127.0.0.1", 8000, token=TOKEN, reviewers=REVIEWERS, writes=True)
+    for header, who in (
+        (f"Bearer {'a' * 16}", "ann"),
+        (basic(f"anyone:{'b' * 16}"), "bob"),
+        (f"Bearer {TOKEN}", None),
+        ("", None),
+    ):
+        assert access.find_reviewer(header) == who
+        for path in ("/review", "/review/decide"):
+            assert access.is_admitted(header, path) is (who is not None)
+        assert access.is_admitted(header, "/") is (header != "")
+        assert access.is_admitted(header, "/reviews") is (header != "")
+    opened = build_access("127.0.0.1", 8000, reviewers=REVIEWERS, writes=True)
+    assert opened.is_admitted("", "/") and not opened.is_admitted("", "/review")
+    alone = build_access("127.0.0.1", 8000, writes=True)
+    assert alone.is_admitted("", "/review") and alone.find_reviewer(f"Bearer {'a' * 16}") is None
+
+
+def test_a_public_server_may_have_the_tokens_of_reviewers_only() -> None:
+    access = build_access("0.0.0.0", 8000, names=("a.org",), reviewers=REVIEWERS, writes=True)
+    assert not access.is_admitted("", "/") and not access.is_admitted(f"Bearer {TOKEN}", "/")
+    assert access.is_admitted(f"Bearer {'a' * 16}", "/")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"host": "0.0.0.0", "names": ("a.org",), "token": TOKEN, "writes": True}, "each reviewer needs a token"),
+        ({"host": "127.0.0.1", "names": ("a.org",), "writes": True}, "each reviewer needs a token"),
+        ({"host": "0.0.0.0", "reviewers": REVIEWERS, "writes": True}, "host name .--allow-host. is required"),
+        ({"host": "127.0.0.1", "reviewers": {"ann": "short"}}, "the token of the reviewer ann has 5 characters"),
+        ({"host": "127.0.0.1", "reviewers": {"ann": "é" * 16}}, "of the reviewer ann contains blanks or non-ASCII"),
+        (
+            {"host": "127.0.0.1", "reviewers": {"ann": "a" * 16, "bob": "a" * 16}},
+            "of the reviewer bob is also the token of the reviewer ann",
+        ),
+        (
+            {"host": "127.0.0.1", "token": "a" * 16, "reviewers": {"ann": "a" * 16}},
+            "of the reviewer ann is also the token",
+        ),
+    ],
+)
+def test_tokens_of_reviewers_are_checked(rules: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_access(rules.pop("host"), 8000, **rules)
