@@ -21,7 +21,7 @@ from engine.query.index import get_generation
 from engine.references.formats import FORMATS, render_records
 from engine.review.agreement import list_agreements
 from engine.review.blinding import find_own, list_conflicts
-from engine.review.exchange import cite_decisions, list_decided
+from engine.review.exchange import cite_decisions
 from engine.review.reviews import NewLabel
 from engine.review.state import DecidedRecord, ReviewState
 from engine.serve.api.bodies import dump_bytes
@@ -362,8 +362,7 @@ async def _export_decisions(request: Request) -> Response:
 
     def work() -> bytes:
         corpus = sitting.snapshot.corpus
-        decided = list_decided(sitting.read_visible(), corpus)
-        cited = cite_decisions(decided, corpus, as_columns=FORMATS[suffix].has_columns)
+        cited = cite_decisions(sitting.read_visible(), corpus, as_columns=FORMATS[suffix].has_columns)
         return b"".join(render_records(suffix, list(cited), f"review {sitting.review.rules.name} of {sitting.index}"))
 
     body = await _run_in_worker(request, work)
