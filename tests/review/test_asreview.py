@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 
+from engine.collect.source import read_source
 from engine.corpus.storage.journal import DecisionKind
 from engine.index.folder import IndexFolder
 from engine.query.opening import open_corpus
+from engine.records.abstract import Abstract
 from engine.references.formats import FORMATS, write
 from engine.review.exchange import add_decisions, cite_decisions
+from engine.review.marks import read_marks
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import read_state
 
 IN, OUT, MAYBE = (DecisionKind(kind) for kind in ("include", "exclude", "maybe"))
+LABELS = {IN: 1, OUT: 0}
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,3 +73,21 @@ def test_a_project_that_asreview_exported_is_taken_in(review: Review, tmp_path: 
     assert {each.record.ids[0]: each.kind for each in read_state(other).records} == {
         "toy-01": IN, "toy-02": OUT, "toy-03": IN,
     }  # fmt: skip
+
+
+def test_labels_of_real_exports_are_those_that_asreview_reads(shared: Path) -> None:
+    from asreview.data.loader import load_records
+
+    n_files = 0
+    for path in sorted([*(shared / "formats" / "csv").iterdir(), *(shared / "formats" / "ris").iterdir()]):
+        try:
+            labels = [record.included for record in load_records(path, dataset_id="a")]
+        except ValueError:  # ASReview reads fewer files
+            continue
+        if set(labels) == {None}:
+            continue
+        records = [entry for entry in read_source(path) if isinstance(entry, Abstract)]
+        marks = [read_marks(record, path.name) for record in records]
+        assert [LABELS[found[0].kind] if found else None for found in marks] == labels, path.name
+        n_files += 1
+    assert n_files >= 12

@@ -11,13 +11,15 @@ import pytest
 from engine.corpus.storage.journal import DecisionKind
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
+from engine.options import IndexSettings
 from engine.query.opening import open_corpus
 from engine.references.formats import FORMATS, write
+from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.review.exchange import Imported, add_decisions, cite_decisions
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import read_state
-from tests.conftest import TOY, copy_toy, jsonl, order_of, silent
+from tests.conftest import TOY, TOY_MODEL, copy_toy, jsonl, order_of, silent
 from tests.corpus.selection.test_asreview import make_project
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
@@ -246,3 +248,28 @@ def test_a_project_of_asreview(reviewed: Review, tmp_path: Path, version: int) -
             ("toy-02", "zoe", OUT, "", "", ()),
         ]  # fmt: skip
         assert (found.read, found.without, count(found)) == (3, 1, 3)
+
+
+@pytest.mark.slow
+def test_decisions_of_real_exports_go_out_and_come_back(shared: Path, tmp_path: Path) -> None:
+    files = [
+        shared / "formats" / "ris" / "asreview_baseline_zotero.ris",
+        shared / "formats" / "ris" / "asreview_baseline_tag-notes_labels.ris",
+        shared / "formats" / "csv" / "asreview_generic_labels.csv",
+        shared / "formats" / "csv" / "asreview_record_id.csv",
+    ]
+    folder = IndexFolder(tmp_path / "real")
+    index_sources(folder, Order(tuple(files), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent)
+    with begin(folder, "main") as review:
+        found = add_decisions(review, "zoe", files)
+        assert count(found) == found.read == 148 and found.unmatched == found.refused == []
+        state, expected = read_state(review), told(review)
+        assert len(expected) == found.decided == 12
+    for suffix in (".ris", ".csv", ".bib", ".xml"):
+        path = tmp_path / f"out{suffix}"
+        with closing(open_corpus(folder.open_current())) as corpus:
+            as_columns = FORMATS[suffix].has_columns
+            write(path, cite_decisions(state, corpus, as_columns=as_columns, undecided=True), "review")
+        with begin(folder, suffix) as other:
+            assert add_decisions(other, "zoe", [path]).decided == len(expected)
+            assert told(other) == expected
