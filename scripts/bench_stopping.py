@@ -26,7 +26,7 @@ from bench_screen import Review, load_vectors, reviews
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from engine.encode.encoder import Encoder, encode_checked
+from engine.encode.encoder import encode_checked
 from engine.encode.recipe import clean_text
 from engine.options import DEFAULT_MODEL
 from engine.reindex.encoders import open_model_encoder
@@ -66,10 +66,8 @@ def main() -> None:
 
 def simulate_all(chosen: list[Review], given: argparse.Namespace) -> None:
     """Make the orders that are not in the folder yet, one seed of every review after the other."""
-    criteria = json.loads(given.criteria.read_text(encoding="utf-8")) if given.criteria else {}
     given.folder.mkdir(parents=True, exist_ok=True)
-    with open_model_encoder(given.model, lambda *phase: None) as encoder:
-        pools = {each.name: load(each, criteria.get(each.name, ""), encoder, given.vectors) for each in chosen}
+    pools = load_pools(chosen, given)
     for seed in range(given.seeds):
         for review in chosen:
             path = name_order(given.folder, review, seed)
@@ -81,19 +79,23 @@ def simulate_all(chosen: list[Review], given: argparse.Namespace) -> None:
                 part.rename(path)
 
 
+def load_pools(chosen: list[Review], given: argparse.Namespace) -> dict[str, Pool]:
+    """Return the records of each review, with their cosines if there are criteria."""
+    pools = {each.name: build_pool(np.arange(len(each.texts)), each.texts, None) for each in chosen}
+    if given.criteria:
+        criteria = json.loads(given.criteria.read_text(encoding="utf-8"))
+        with open_model_encoder(given.model, lambda *phase: None) as encoder:
+            for review in chosen:
+                text = criteria[review.name]
+                wanted = encode_checked(encoder, [clean_text(text)], as_query=True).vectors[0].astype(np.float64)
+                cosines = load_vectors(review, encoder, given.vectors).astype(np.float64) @ wanted
+                pools[review.name] = replace(pools[review.name], cosines=cosines, expected=estimate_share(text))
+    return pools
+
+
 def name_order(folder: Path, review: Review, seed: int) -> Path:
     """Return the file of the labels of a simulation, in the order of reading."""
     return folder / f"{review.name}-{seed:03d}.npy"
-
-
-def load(review: Review, criteria: str, encoder: Encoder, folder: Path | None) -> Pool:
-    """Return the records of a review, with their cosines if there are criteria."""
-    pool = build_pool(np.arange(len(review.texts)), review.texts, None)
-    if not criteria:
-        return pool
-    wanted = encode_checked(encoder, [clean_text(criteria)], as_query=True).vectors[0].astype(np.float64)
-    cosines: NDArray[np.float64] = load_vectors(review, encoder, folder).astype(np.float64) @ wanted
-    return replace(pool, cosines=cosines, expected=estimate_share(criteria))
 
 
 def report(chosen: Sequence[Review], folder: Path, seeds: int) -> None:

@@ -113,9 +113,9 @@ def compute_progress(state: ReviewState, recall: float = RECALL, error: float = 
     error: the chance that the test for stopping may take of stopping before that.
     """
     read = sorted((each for each in state.records if _is_read(each)), key=_find_first)
-    orders = [_name_order(each) for each in read]
-    included = np.array([each.kind is DecisionKind.INCLUDE for each in read], bool)
-    unsure = np.array([each.kind not in (DecisionKind.INCLUDE, DecisionKind.EXCLUDE) for each in read], bool)
+    orders, kinds = [_name_order(each) for each in read], [each.kind for each in read]
+    included = np.array([kind is DecisionKind.INCLUDE for kind in kinds], bool)
+    unsure = np.array([kind not in (DecisionKind.INCLUDE, DecisionKind.EXCLUDE) for kind in kinds], bool)
     random = np.array([name == _BY_CHANCE for name in orders], bool)
     in_order = random | np.array([name in _BY_LIKELIHOOD for name in orders], bool)
     reading = _Reading(state.n_records, included, unsure, in_order, random)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -14,9 +16,8 @@ class Hypergeometric:
     """Chances of finding so many good records among those drawn, of at most `most` records."""
 
     def __init__(self, most: int) -> None:
-        """Tabulate the logarithms of the factorials up to `most`."""
-        logs = np.cumsum(np.log(np.arange(1, most + 1)), dtype=np.longdouble)
-        self._log_factorials: _Floats = np.concatenate([[0.0], logs.astype(np.float64)])
+        """Prepare the logarithms of the factorials up to `most`."""
+        self._log_factorials = _tabulate_log_factorials(most)
 
     def compute_log_chance(self, found: ArrayLike, n: ArrayLike, n_good: ArrayLike, n_drawn: ArrayLike) -> _Floats:
         """Return ln P(exactly `found` of `n_drawn` are good), where `n_good` of `n` are; -inf where it can't be.
@@ -31,22 +32,40 @@ class Hypergeometric:
         return np.where(possible, chance, -np.inf)
 
     def compute_tail(self, found: _Counts, n: _Counts, n_good: _Counts, n_drawn: _Counts) -> _Floats:
-        """Return P(at most `found` of `n_drawn` are good), where `n_good` of `n` are; arrays of the same shape (m,)."""
-        at = np.minimum(found, np.minimum(n_good, n_drawn))
+        """Return P(at most `found` of `n_drawn` are good), where `n_good` of `n` are; arrays of the same shape (m,).
+
+        The chances are added from `found` away from the mean, so that each is smaller than the one before.
+        """
+        found = np.minimum(found, np.minimum(n_good, n_drawn))
+        is_upper = found * n >= n_good * n_drawn  # then those above are added
+        at = found + is_upper
         log_chance = self.compute_log_chance(at, n, n_good, n_drawn)
-        total = chance = np.exp(log_chance)
-        for _ in range(int(at.max(initial=0))):
-            ways, others = at * (n - n_good - n_drawn + at), (n_good - at + 1) * (n_drawn - at + 1)
-            with np.errstate(divide="ignore"):  # ln 0 is -inf: one less can't be
-                log_chance = log_chance + np.log(np.maximum(ways, 0)) - np.log(others)
-            at, before, chance = at - 1, chance, np.exp(log_chance)
-            total = total + chance
-            if ((chance <= before) & (chance <= _NEGLIGIBLE * total) & ((total > 0) | (log_chance == -np.inf))).all():
-                break
-        return np.minimum(total, 1.0)
+        total = np.exp(log_chance)
+        rows, rest = np.arange(len(at)), n - n_good - n_drawn
+        while len(rows):
+            k, good, drawn, others = at[rows], n_good[rows], n_drawn[rows], rest[rows]
+            less, more = (good - k + 1) * (drawn - k + 1), (k + 1) * (others + k + 1)
+            ways, of = k * (others + k), less
+            ways, of = np.where(is_upper[rows], (good - k) * (drawn - k), ways), np.where(is_upper[rows], more, of)
+            with np.errstate(divide="ignore"):  # ln 0 is -inf: the next can't be
+                log_chance[rows] += np.log(np.maximum(ways, 0)) - np.log(of)
+            at[rows] += np.where(is_upper[rows], 1, -1)
+            chance = np.exp(log_chance[rows])
+            total[rows] += chance
+            rows = rows[chance > _NEGLIGIBLE * total[rows]]
+        return np.clip(np.where(is_upper, 1 - total, total), 0.0, 1.0)
 
     def _count_ways(self, n: _Counts, k: _Counts) -> _Floats:
         """Return ln of the number of ways to choose k of n."""
         table = self._log_factorials
         ways: _Floats = table[n] - table[k] - table[n - k]
         return ways
+
+
+@lru_cache(maxsize=8)
+def _tabulate_log_factorials(most: int) -> _Floats:
+    """Return ln n! for n from 0 to `most`."""
+    logs = np.cumsum(np.log(np.arange(1, most + 1)), dtype=np.longdouble)
+    table: _Floats = np.concatenate([[0.0], logs.astype(np.float64)])
+    table.flags.writeable = False
+    return table
