@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
@@ -33,6 +34,7 @@ class OrderName(StrEnum):
     CRITERIA = "criteria"  # the cosine with the criteria
     DATE = "date"  # the year, newest first
     INDEX = "index"  # when the records were indexed: where there is nothing else to go by
+    RANDOM = "random"  # chance: what is found tells what is left, whatever another order is worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,15 @@ class Orders:
         """The order of the years, read when it is first asked for."""
         return _order_by_date(self._snapshot)
 
+    @cached_property
+    def _random(self) -> ReadingOrder:
+        """The order by chance, made when it is first asked for."""
+        return _order_by_chance(self._snapshot)
+
     def choose(self, name: OrderName) -> ReadingOrder:
         """Return an order; if there is none yet, that by the criteria, and without criteria, that of the index."""
-        if name is OrderName.DATE:
-            return self._date
+        if name in (OrderName.DATE, OrderName.RANDOM):
+            return self._date if name is OrderName.DATE else self._random
         learned = self.learned if name is OrderName.LEARNED else None
         return self._index if name is OrderName.INDEX else learned or self._criteria or self._index
 
@@ -139,6 +146,14 @@ def _order_by_date(snapshot: OpenGeneration) -> ReadingOrder:
         return WhyNext("No year is known" if year is None else f"Newest first: {year}")
 
     return ReadingOrder(OrderName.DATE, tuple(sort_ids(snapshot.corpus, doc_ids, "year:desc")), explain)
+
+
+def _order_by_chance(snapshot: OpenGeneration) -> ReadingOrder:
+    """Return an order that has nothing to do with what is in the records: that of the SHA-256 of their ids."""
+    rows = snapshot.corpus.read_all("record_id")
+    ids = sorted((hashlib.sha256(row["record_id"].encode()).digest(), row["id"]) for row in rows)
+    why = WhyNext("Drawn at random")
+    return ReadingOrder(OrderName.RANDOM, tuple(doc_id for _, doc_id in ids), lambda doc_id, included: why)
 
 
 def _order_by_criteria(pool: Pool) -> ReadingOrder:

@@ -20,10 +20,10 @@ from engine.phrases import pluralize
 from engine.relevance.screening.chart import Chart, ChartMark, list_steps
 from engine.relevance.screening.randomtail import estimate_left
 from engine.relevance.screening.stopping import ERROR, RECALL, StoppingTest, count_too_many, list_rules
+from engine.review.orders import OrderName
 from engine.review.state import DecidedRecord, ReviewState
 
-_BY_LIKELIHOOD = ("learned", "criteria")  # orders that are no worse than chance
-_BY_CHANCE = "random"
+_BY_LIKELIHOOD = (OrderName.LEARNED, OrderName.CRITERIA)  # orders that are no worse than chance
 _LEAST_HEIGHT = 10  # inclusions that a chart has room for
 
 
@@ -116,7 +116,7 @@ def compute_progress(state: ReviewState, recall: float = RECALL, error: float = 
     orders, kinds = [_name_order(each) for each in read], [each.kind for each in read]
     included = np.array([kind is DecisionKind.INCLUDE for kind in kinds], bool)
     unsure = np.array([kind not in (DecisionKind.INCLUDE, DecisionKind.EXCLUDE) for kind in kinds], bool)
-    random = np.array([name == _BY_CHANCE for name in orders], bool)
+    random = np.array([name == OrderName.RANDOM for name in orders], bool)
     in_order = random | np.array([name in _BY_LIKELIHOOD for name in orders], bool)
     reading = _Reading(state.n_records, included, unsure, in_order, random)
     times = [one.seconds for each in read for one in each.decisions if one.seconds]

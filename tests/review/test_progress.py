@@ -8,8 +8,11 @@ import pytest
 
 from engine.corpus.storage.journal import DecisionKind, NewDecision, RecordIdentity
 from engine.index.folder import IndexFolder
+from engine.query.index import open_index
 from engine.relevance.screening.stopping import StoppingTest
+from engine.review.orders import OrderName
 from engine.review.progress import ReviewProgress, StopVerdict, build_progress_chart, compute_progress
+from engine.review.queue import ReviewQueue
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import DecidedRecord, RecordDecision, ReviewState, read_state
 
@@ -186,3 +189,19 @@ def test_the_chart_shows_what_may_yet_be_found() -> None:
     high = build_progress_chart(progress_of("I", 500))
     assert high.high[1] == (10, 10)  # the rest is cut off, so that the curve can be seen
     assert build_progress_chart(progress_of("IE", 2)).band == ""
+
+
+def test_records_of_a_queue_count_by_the_order_they_were_shown_in(toy: IndexFolder) -> None:
+    review = Review(toy, "main")
+    review.start("ann", ReviewSettings("Colchicine in gout"))
+    with open_index(toy.path) as index:
+        queue = ReviewQueue(index, review)
+        by_chance = queue.next_records("ann", 40, OrderName.RANDOM)
+        drawn = [each.record_id for each in by_chance.records]
+        assert (by_chance.order, len(set(drawn)), drawn == sorted(drawn)) == (OrderName.RANDOM, 40, False)
+        for order in (OrderName.CRITERIA, OrderName.DATE, OrderName.RANDOM, OrderName.RANDOM):
+            (record,) = queue.next_records("ann", 1, order).records
+            queue.decide("ann", [record.record_id], NewLabel(OUT))
+        queue.close()
+    progress = compute_progress(read_state(review))
+    assert (progress.n_read, progress.n_ordered, progress.n_random) == (4, 3, 2)

@@ -17,7 +17,7 @@ class Hypergeometric:
 
     def __init__(self, most: int) -> None:
         """Prepare the logarithms of the factorials up to `most`."""
-        self._log_factorials = _tabulate_log_factorials(most)
+        self._log_factorials = _list_log_factorials(most)
 
     def compute_log_chance(self, found: ArrayLike, n: ArrayLike, n_good: ArrayLike, n_drawn: ArrayLike) -> _Floats:
         """Return ln P(exactly `found` of `n_drawn` are good), where `n_good` of `n` are; -inf where it can't be.
@@ -63,7 +63,7 @@ class Hypergeometric:
 
 
 @lru_cache(maxsize=8)
-def _tabulate_log_factorials(most: int) -> _Floats:
+def _list_log_factorials(most: int) -> _Floats:
     """Return ln n! for n from 0 to `most`."""
     logs = np.cumsum(np.log(np.arange(1, most + 1)), dtype=np.longdouble)
     table: _Floats = np.concatenate([[0.0], logs.astype(np.float64)])
