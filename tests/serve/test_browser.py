@@ -583,7 +583,15 @@ def test_all_of_it_works_without_a_script(window: Callable[..., Page]) -> None:
 
 @pytest.mark.parametrize("width", [320, 390, 768])
 def test_no_page_is_wider_than_a_phone(window: Callable[..., Page], width: int) -> None:
-    for path in ("/", f"/?q={QUESTION}", "/record?id=sample-008", "/status", f"/map?q={QUESTION}", "/nothing-here"):
+    for path in (
+        "/",
+        f"/?q={QUESTION}",
+        "/record?id=sample-008",
+        "/status",
+        f"/map?q={QUESTION}",
+        "/flow",
+        "/nothing-here",
+    ):
         page = window("/status", viewport={"width": width, "height": 800})
         if path != "/nothing-here":  # which is a complaint of its own
             page.goto(page.url.replace("/status", path))
@@ -600,7 +608,7 @@ def test_dark_is_dark(window: Callable[..., Page]) -> None:
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_serious(window: Callable[..., Page], scheme: str, width: int) -> None:
     paths = ("/", f"/?q={QUESTION}&year=2000-&hide=sample-008", "/?q=gout&mode=keyword&where=year+=+1700",
-             "/record?id=sample-008", "/status", f"/map?q={QUESTION}")  # fmt: skip
+             "/record?id=sample-008", "/status", "/flow", f"/map?q={QUESTION}")  # fmt: skip
     page = window("/status", color_scheme=scheme, viewport={"width": width, "height": 900})
     for path in paths:
         page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,15 +11,15 @@ from engine.query.flows import read_flow
 from engine.query.index import Index, get_generation
 from engine.query.prisma import describe_sources
 from engine.query.searchlog import count_removed, list_sources
-from engine.review.flow import RULES, describe_flow, draw_flow
+from engine.review.flow import RULES, ScreeningCounts, describe_flow, draw_flow
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.pages.downloads import name_attachment
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
-from engine.serve.request.parameters import INDEX, RequestValues
+from engine.serve.request.parameters import INDEX
 from engine.serve.request.site import HTML, JSON, get_site, read_values, respond
 
-_SVG = "image/svg+xml"
+SVG = "image/svg+xml"
 
 
 async def show_flow_page(request: Request) -> Response:
@@ -25,43 +27,56 @@ async def show_flow_page(request: Request) -> Response:
     values = read_values(request, (INDEX,))
     shelf = get_site(request).shelf
     index = shelf.get_index(values.get_text("i"))
-    return await respond(request, [index], HTML, lambda: _render_flow_page(index, shelf.names, values))
-
-
-def _render_flow_page(index: Index, names: list[str], values: RequestValues) -> bytes:
-    """Render the page."""
     where = State(tuple(("i", name) for name in values.get_texts("i"))).build_address("")
+    return await respond(request, [index], HTML, lambda: render_flow(index, names=shelf.names, where=where))
+
+
+def render_flow(index: Index, counts: ScreeningCounts | None = None, **values: Any) -> bytes:
+    """Render the page, with the decisions of a review if there are counts.
+
+    values: template values; the names of the indexes to choose from, and those of the pages of a review.
+    """
     flow = read_flow(get_generation(index))
-    return render_page(
-        "flow",
-        title="Flow",
-        here="flow",
-        index=index,
-        names=names,
-        where=where,
-        flow=flow,
-        duplicates=[(RULES[rule], n) for rule, n in flow.duplicates.items()],
-        paragraph=" ".join(describe_sources(list_sources(flow), count_removed(flow))),
-        n_duplicates=sum(flow.duplicates.values()),
-    )
+    fields = {
+        "here": "flow",
+        "index": index,
+        "names": (),
+        "review": "",
+        "path": "/flow",
+        "flow": flow,
+        "counts": counts,
+        "duplicates": [(RULES[rule], n) for rule, n in flow.duplicates.items()],
+        "n_duplicates": sum(flow.duplicates.values()),
+        "paragraph": " ".join(describe_sources(list_sources(flow), count_removed(flow))),
+    }
+    return render_page("flow", title="Flow", **(fields | values))
 
 
 async def send_diagram(request: Request) -> Response:
     """Send the diagram as SVG."""
     index = _get_index(request)
-    response = await respond(
-        request, [index], _SVG, lambda: draw_flow(read_flow(get_generation(index)), None).encode("utf-8", "replace")
-    )
-    return name_attachment(response, f"{index.name}-{index.generation:06d}-flow.svg")
+    return name_diagram(await respond(request, [index], SVG, lambda: render_diagram(index)), index)
+
+
+def render_diagram(index: Index, counts: ScreeningCounts | None = None) -> bytes:
+    """Render the diagram, with the decisions of a review if there are counts."""
+    return draw_flow(read_flow(get_generation(index)), counts).encode("utf-8", "replace")
+
+
+def name_diagram(response: Response, index: Index, suffix: str = ".svg") -> Response:
+    """Return the response after marking it as a download."""
+    return name_attachment(response, f"{index.name}-{index.generation:06d}-flow{suffix}")
 
 
 async def send_numbers(request: Request) -> Response:
     """Send every number of the diagram as JSON."""
     index = _get_index(request)
-    response = await respond(
-        request, [index], JSON, lambda: dump_bytes(describe_flow(index.name, read_flow(get_generation(index)), None))
-    )
-    return name_attachment(response, f"{index.name}-{index.generation:06d}-flow.json")
+    return name_diagram(await respond(request, [index], JSON, lambda: render_numbers(index)), index, ".json")
+
+
+def render_numbers(index: Index, counts: ScreeningCounts | None = None, review: str = "") -> bytes:
+    """Return every number of the diagram as JSON, with the decisions of a review if there are counts."""
+    return dump_bytes(describe_flow(index.name, read_flow(get_generation(index)), counts, review))
 
 
 def _get_index(request: Request) -> Index:

@@ -32,6 +32,7 @@ from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.request.site import HTML, JSON, get_review, get_site, read_values
+from engine.serve.review import flow
 from engine.serve.review.cards import DONE, build_card, count_decisions, find_last, list_criteria
 from engine.serve.review.forms import BACK, DECIDE, ORDER, SETTLE, UNDO, find_who, read_form, read_label
 from engine.serve.work.openreview import ORDERS, OpenReview, find_record
@@ -379,4 +380,7 @@ ROUTES = [
     Route(f"{REVIEW}/conflicts", _show_conflicts),
     Route(f"{REVIEW}/settle", _settle_conflict, methods=["POST"]),
     Route(f"{REVIEW}/export", _export_decisions),
+    Route(f"{REVIEW}/flow", flow.show_flow_page),
+    Route(f"{REVIEW}/flow.svg", flow.send_diagram),
+    Route(f"{REVIEW}/flow.json", flow.send_numbers),
 ]
