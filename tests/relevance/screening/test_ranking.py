@@ -18,10 +18,11 @@ from engine.relevance.screening.ranking import (
     _weigh_criteria,
     build_pool,
     estimate_share,
+    learn_order,
     rank_unlabelled,
     screen,
 )
-from engine.relevance.screening.wordmodel import learn_words
+from engine.relevance.screening.wordmodel import Scores, learn_words
 
 Add = Callable[..., Report]
 TEXTS = ("gout pain", "lupus pain", "gout knee", "lupus knee", "gout", "hip")
@@ -191,3 +192,13 @@ def test_retracted_records_stay(toy: IndexFolder, add: Add) -> None:
     index = open_index(toy.path)
     found = screen(get_generation(index), labels(index, ("toy-01", "toy-06"), ("toy-02", "toy-08")), top_k=7)
     assert next(hit.retracted for hit in found.answer.hits if hit.id == "toy-41")
+
+
+@pytest.mark.parametrize("cosines", [None, COSINES])
+def test_the_learned_order_of_all_rows_keeps_that_of_the_unread(cosines: Scores | None) -> None:
+    pool = build_pool(np.arange(6), ["gout pain", "lupus pain", "", "lupus knee", "gout", "hip"], cosines)
+    learned = learn_order(pool, GOUT, LUPUS, LEFT)
+    assert sorted(learned.rows.tolist()) == list(range(6))
+    assert [row for row in learned.rows.tolist() if LEFT[row]] == rank_unlabelled(pool, GOUT, LUPUS, LEFT)[0].tolist()
+    assert learned.rows[-1] == 2  # without a text
+    assert learned.criteria.any() == (cosines is not None)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from engine.relevance.screening.wordmodel import (
     _COST,
@@ -111,3 +112,27 @@ def test_only_labelled_rows_teach() -> None:
     features = compute_features([*TEXTS, "gout", "lupus"])[0]
     found = score_by_words(features, np.array([1, 0]), np.array([False, True]))
     assert found[4] > found[2] > found[5]  # gout, nothing known, lupus
+
+
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), min_size=2, max_size=8))
+def test_features_are_those_of_scikit_learn(texts: list[str]) -> None:
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    try:
+        expected = vectorizer.fit_transform(texts)
+    except ValueError:  # no text has a word
+        return
+    features, columns = compute_features(texts)
+    names = [columns[n] for n in range(len(columns))]
+    kept = [n for n, name in enumerate(vectorizer.get_feature_names_out()) if name in names]
+    if len(kept) == expected.shape[1]:  # nothing is too common
+        assert np.allclose(features.toarray(), expected.toarray())
+    assert [*vectorizer.get_feature_names_out()[kept]] == names
+
+
+def test_what_each_term_adds_to_the_score_of_a_record() -> None:
+    features, columns = compute_features(TEXTS)
+    model = learn_words(features, np.arange(4), np.array([True, False, False, False]))
+    found, parts = model.weigh_terms(features, 0)
+    assert {columns[n] for n in found.tolist()} == set(terms(TEXTS[0]))
+    assert columns[int(found[0])] == "gout" and list(parts) == sorted(parts, reverse=True)
+    assert parts.sum() + model.bias == pytest.approx(model.score_rows(features)[0])
