@@ -57,16 +57,16 @@ def _measure(folder: IndexFolder, n_decisions: int, rounds: int) -> Iterator[Seq
     review = Review(folder, "bench")
     review.start("ann", ReviewSettings(CRITERIA, wanted=("trial*",), unwanted=("mice",)))
     index = open_index(folder.path)
-    names = _decide_some(review, n_decisions)
+    _decide_some(review, n_decisions)
     yield ("read_state", *_time(lambda: read_state(review)))
     started = time.process_time(), time.perf_counter()
     queue = ReviewQueue(index, review)
     yield ("the queue is open", *_since(started))
     yield ("the first order is learned", *_time(queue.wait))
     yield ("peak memory, GB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "")
-    for n in range(5):
-        review.decide("bob", [names[n]], NewLabel(DecisionKind.EXCLUDE))
-        yield (f"learned again, {n + 1}", *_time(queue.wait))
+    for n, record in enumerate(queue.next_records("ann", 5).records, 1):
+        review.decide("ann", [record.record_id], NewLabel(DecisionKind.EXCLUDE))
+        yield (f"learned again, {n}", *_time(queue.wait))
     for what, fsync in (("round trip", True), ("round trip without fsync", False)):
         with _skip_fsync(skipped=not fsync):
             times = np.array([_round_trip(queue) for _ in range(rounds)])
@@ -79,8 +79,8 @@ def _measure(folder: IndexFolder, n_decisions: int, rounds: int) -> Iterator[Seq
     queue.close()
 
 
-def _decide_some(review: Review, n: int) -> list[str]:
-    """Decide about records drawn with a fixed seed, and return their ids."""
+def _decide_some(review: Review, n: int) -> None:
+    """Decide about records drawn with a fixed seed."""
     index = open_index(review.folder.path)
     records = list(index.abstracts())
     chosen = np.random.default_rng(0).choice(len(records), min(n, len(records)), replace=False)
@@ -91,18 +91,15 @@ def _decide_some(review: Review, n: int) -> list[str]:
             if (WORD in records[at].title.lower()) is (kind is DecisionKind.INCLUDE)
         ]
         review.decide("ann", names, NewLabel(kind))
-    return [records[at].record_id for at in chosen]
 
 
 def _round_trip(queue: ReviewQueue) -> tuple[float, float]:
-    """Return CPU and wall seconds of a decision of a reviewer and of the next record; learning goes on meanwhile."""
+    """Return CPU seconds of this thread, and wall seconds, of a decision and the next record; learning goes on."""
     first: QueuedRecord = queue.next_records("dee", 1).records[0]
-
-    def run() -> None:
-        queue.decide("dee", [first.record_id], NewLabel(DecisionKind.EXCLUDE))
-        queue.next_records("dee", 1)
-
-    return _time(run)
+    started = time.thread_time(), time.perf_counter()
+    queue.decide("dee", [first.record_id], NewLabel(DecisionKind.EXCLUDE))
+    queue.next_records("dee", 1)
+    return time.thread_time() - started[0], time.perf_counter() - started[1]
 
 
 def _read(queue: ReviewQueue, record: QueuedRecord) -> Sequence[WordMark]:

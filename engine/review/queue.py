@@ -93,6 +93,11 @@ class ReviewQueue:
             return self._standing.settings
 
     @property
+    def trouble(self) -> str:
+        """Why the order could not be learned the last time; "" if it could."""
+        return self._task.trouble
+
+    @property
     def snapshot(self) -> OpenGeneration:
         """The generation in which the records of the next answer are."""
         with self._lock:

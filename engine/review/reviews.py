@@ -42,7 +42,7 @@ class NewLabel:
     labels: tuple[str, ...] = ()
     seconds: float | None = None  # that the reviewer looked at the record
     for_all: bool = False  # holds for all reviewers, whatever each of them decided
-    # How the record was shown: "name" of the order (learned, criteria, date, index), "rank" (from 1, among the records
+    # How the record was shown: "name" of the order (of OrderName), "rank" (from 1, among the records
     # that were left to this reviewer), "left" (their number) and "learned_from" (the number of included and excluded
     # records that the order was learned from, 0 if none). None: it was found in another way. ReviewQueue fills it in.
     order: Mapping[str, Any] | None = None

@@ -15,7 +15,7 @@ from engine.corpus.storage.store import Corpus
 from engine.errors import CorruptError
 from engine.index.folder import IndexFolder
 from engine.query.opening import open_corpus
-from engine.reindex.decisions import has_pending_decisions
+from engine.reindex.decisions import apply_decisions, decide, has_pending_decisions
 from engine.reindex.gather import hash_prepared
 from engine.reindex.generationfiles import read_published
 from engine.reindex.order import Report
@@ -141,3 +141,46 @@ def test_a_damaged_segment_is_named_when_titles_are_compared(toy: IndexFolder, t
         content = path.read_bytes()
         path.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
         IdentityFinder(draft.connection, draft.base).find(GONE)
+
+
+def test_records_are_found_together_as_one_by_one(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
+    title = "A trial of colchicine"
+    rows: list[dict[str, object]] = [
+        {"id": "N1", "pmid": "77", "doi": "10.1/ABC", "title": title, "abstract": "Gout.", "year": 2020},
+        {"id": "N2", "doi": "10.1/def", "title": "Knees", "abstract": "Of men.", "year": 2021, "authors": ["Ann Lee"]},
+        {"id": "N3", "title": "Hips", "abstract": "Of women.", "year": 2021},
+        {"id": "N4", "title": "Hips", "abstract": "Of other women.", "year": 2021},
+    ]
+    add(*rows)
+    decide(toy, DecisionKind.MERGE, ["toy-01", "N2"], "ann")
+    apply_decisions(toy, order_of().settings, "duplicates", silent)
+    generation = toy.open_current()
+    with closing(open_corpus(generation)) as corpus:
+        finder = IdentityFinder(corpus, words=generation.words)
+        known = [finder.identify(doc_id) for doc_id in finder.source.read_ids().tolist()]  # type: ignore[union-attr]
+        odd = [
+            RecordIdentity(("gone", "N1"), title=title),  # by its second id
+            RecordIdentity(("N1",), title="Quite another title"),  # the id, but not the title
+            RecordIdentity(("N1",), pmid="78", title=title),  # the id, but not the PMID
+            RecordIdentity(("x",), pmid="77"),
+            RecordIdentity(("x",), doi="10.1/aBc", title="A TRIAL of colchicine"),
+            RecordIdentity(("x",), doi="10.1/DEF", title="Knees"),  # a part
+            RecordIdentity(("x",), title="knees", year=2021, author="Lee A"),  # by its text
+            RecordIdentity(("x",), title="Hips", year=2021),  # of two alike none
+            RecordIdentity((), title=""),
+            RecordIdentity(("toy-02",), "77", "10.1/def", title="Knees"),  # three records: the PMID counts
+        ]
+        identities = [*known, *odd, *odd[::-1]]
+        assert finder.find_all(identities) == [finder.find(each) for each in identities]
+        assert finder.find_all([]) == []
+
+
+def test_together_takes_as_many_queries_as_there_are_rules(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(open_corpus(toy.open_current())) as corpus:
+        finder = IdentityFinder(corpus)
+        known = [finder.identify(doc_id) for doc_id in corpus.read_ids().tolist()]
+        queries: list[str] = []
+        read = IdentityFinder.read
+        monkeypatch.setattr(IdentityFinder, "read", lambda *given: queries.append(given[1]) or read(*given))
+        assert finder.find_all(known) == corpus.read_ids().tolist()
+        assert len(queries) <= 3
