@@ -140,7 +140,8 @@ def build_progress_chart(progress: ReviewProgress) -> Chart:
     advice, n_read, n_found = progress.advice, progress.n_read, progress.n_included
     top = min(n_found + advice.most_left, max(2 * n_found, _LEAST_HEIGHT))
     unread, records = pluralize(progress.n_unread, "unread record"), pluralize(progress.n_records, "record")
-    band = f"may yet be found: {advice.least_left:,} to {advice.most_left:,} of {unread}"
+    cut = "; the chart ends before" if top < n_found + advice.most_left else ""
+    band = f"may yet be found: {advice.least_left:,} to {advice.most_left:,} of {unread}{cut}"
     now = (float(n_read), float(n_found))
     return Chart(
         title=f"{pluralize(n_found, 'inclusion')} found in {n_read:,} of {records} read",

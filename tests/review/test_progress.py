@@ -1,10 +1,14 @@
 """How far a review is: from decisions written by hand, and from a journal."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import comb
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 
 from engine.corpus.storage.journal import DecisionKind, NewDecision, RecordIdentity
 from engine.index.folder import IndexFolder
@@ -15,20 +19,23 @@ from engine.review.progress import ReviewProgress, StopVerdict, build_progress_c
 from engine.review.queue import ReviewQueue
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.state import DecidedRecord, RecordDecision, ReviewState, read_state
+from tests.conftest import examples
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
 KINDS = {"I": IN, "E": OUT, "M": MAYBE}
 LEARNED, RANDOM = {"name": "learned", "rank": 1}, {"name": "random"}
 
 
-def progress_of(kinds: str, n_records: int, orders: Sequence[Mapping[str, Any] | None] | None = None) -> ReviewProgress:
+def progress_of(
+    kinds: str, n_records: int, orders: Sequence[Mapping[str, Any] | None] | None = None, error: float = 0.05
+) -> ReviewProgress:
     """The progress of one reviewer who read records in this order; I, E and M are what they decided."""
     orders = orders or [LEARNED] * len(kinds)
     records = tuple(
         DecidedRecord(RecordIdentity((f"r{n}",)), n, (decision(KINDS[kind], n + 2, order),))
         for n, (kind, order) in enumerate(zip(kinds, orders, strict=True))
     )
-    return compute_progress(ReviewState("main", ReviewSettings(), records, n_records, ("ann",)))
+    return compute_progress(ReviewState("main", ReviewSettings(), records, n_records, ("ann",)), error=error)
 
 
 def decision(
@@ -188,7 +195,45 @@ def test_the_chart_shows_what_may_yet_be_found() -> None:
     assert chart.description.startswith("Can't tell yet. As many as 4 of 10 unread records may belong in the review")
     high = build_progress_chart(progress_of("I", 500))
     assert high.high[1] == (10, 10)  # the rest is cut off, so that the curve can be seen
+    assert high.band.endswith("of 499 unread records; the chart ends before")
     assert build_progress_chart(progress_of("IE", 2)).band == ""
+
+
+def may_be_left(found: list[bool], in_order: list[bool], n_records: int, error: Fraction) -> int:
+    """The most that may be left: every number and every moment of the past tried, in fractions."""
+    likely = [0]
+    for left in range(1, n_records - len(found) + 1):
+        chances = [Fraction(1)]
+        for start in range(len(found)):
+            since = list(zip(found[start:], in_order[start:], strict=True))
+            hits, drawn = since.count((True, True)), sum(ordered for _, ordered in since)
+            n, good = n_records - start - since.count((True, False)), hits + left
+            ways = sum(comb(good, k) * comb(n - good, drawn - k) for k in range(hits + 1))
+            chances.append(Fraction(ways, comb(n, drawn)))
+        likely += [left] if min(chances) > error else []
+    return max(likely)
+
+
+@given(st.lists(st.tuples(st.sampled_from("IEEEM"), st.booleans()), min_size=1, max_size=14), st.integers(1, 10))
+@examples(0.6)
+def test_the_advice_equals_what_every_number_tried_tells(read: list[tuple[str, bool]], unread: int) -> None:
+    kinds, in_order = "".join(kind for kind, _ in read), [ordered for _, ordered in read]
+    n_records, error = len(read) + unread, Fraction(30, 101)  # no p value of so few records
+    progress = progress_of(kinds, n_records, [LEARNED if ordered else None for ordered in in_order], float(error))
+    advice, found = progress.advice, [kind != "E" for kind in kinds]
+    assert advice.most_left == may_be_left(found, in_order, n_records, error)
+    n_allowed = max(
+        n for n in range(40) if Fraction(kinds.count("I"), max(1, kinds.count("I") + n)) >= Fraction(95, 100) or not n
+    )
+    assert (advice.n_allowed, advice.least_left) == (n_allowed, 0)
+    assert (advice.verdict is StopVerdict.STOP) == ("I" in kinds and advice.most_left <= n_allowed)
+    if advice.verdict is StopVerdict.OPEN and "I" in kinds:
+        more = (
+            n
+            for n in range(1, unread + 1)
+            if may_be_left(found + n * [False], in_order + n * [True], n_records, error) <= n_allowed
+        )
+        assert advice.n_more == next(more)
 
 
 def test_records_of_a_queue_count_by_the_order_they_were_shown_in(toy: IndexFolder) -> None:

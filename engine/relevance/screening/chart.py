@@ -109,7 +109,8 @@ def _draw_band(chart: Chart) -> Iterator[str]:
     """Yield the band."""
     if chart.band:
         path = _write_path([_place(chart, point) for point in (*chart.low, *reversed(chart.high))])
-        yield f'<path class="chart-band" d="{path}Z" fill="{_CURVE}" fill-opacity="0.3"/>\n'
+        edge = f'stroke="{_CURVE}" stroke-opacity="0.6"'
+        yield f'<path class="chart-band" d="{path}Z" fill="{_CURVE}" fill-opacity="0.3" {edge}/>\n'
 
 
 def _draw_curve(chart: Chart) -> Iterator[str]:
