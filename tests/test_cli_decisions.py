@@ -140,7 +140,9 @@ def test_long_lists_are_cut_and_say_how_to_see_all(run: Run, tmp_path: Path) -> 
         "    toy-20: ann include, bob exclude",
         "    and 5 more; all of them: --json",
     ]
-    assert len(json.loads(run("status|--json").output)["conflicts"]) == 25
+    conflicts = json.loads(run("status|--json").output)["conflicts"]
+    assert len(conflicts) == 25
+    assert conflicts[24] == {"id": "toy-25", "decisions": {"ann": "include", "bob": "exclude"}}
     ids = tmp_path / "ids.txt"
     ids.write_text("\n".join(f"absent-{n}" for n in range(23)), encoding="utf-8")
     lines = run(f"import|{ids}|--as|include|--who|ann").output.splitlines()

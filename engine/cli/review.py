@@ -360,7 +360,10 @@ def _describe_state(opened: Review, state: ReviewState, agreements: Sequence[Agr
         "wanted": list(state.settings.wanted),
         "unwanted": list(state.settings.unwanted),
         "reviewers": list(state.reviewers),
-        "conflicts": [_name_record(each) for each in state.list_of(None)],
+        "conflicts": [
+            {"id": _name_record(each), "decisions": {one.who: str(one.kind) for one in each.decisions}}
+            for each in state.list_of(None)
+        ],
         "not_in_index": [_name_record(each) for each in state.absent],
         "agreement": [
             asdict(each) | {"share": _round_share(each.share), "kappa": _round_share(each.kappa)} for each in agreements
