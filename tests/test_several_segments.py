@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine import Filters, Query, open_index
@@ -172,7 +173,8 @@ def ask_everything(index: Index, modes: Sequence[Mode] = MODES) -> dict[str, obj
         found[f"similar {record_id}"] = index.similar(record_id, top_k=60)
     found["facets"] = read_facets(index)
     drawing = draw_map_of(index)
-    found["map"] = (drawing.points, drawing.names, drawing.map.doc_ids.tolist())
+    points = drawing.dump_points(np.zeros(len(drawing.years), np.uint16))
+    found["map"] = (points, drawing.names, drawing.map.doc_ids.tolist())
     return found
 
 
