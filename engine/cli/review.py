@@ -273,7 +273,7 @@ def status(config: Config, name: str | None, curve: CurveFile, as_object: bool) 
     engine review status -i rheumatology --curve progress.svg
     """
     from engine.review.agreement import list_agreements
-    from engine.review.progress import build_progress_chart, compute_progress
+    from engine.review.progress import build_progress_chart, compute_progress, describe_progress
     from engine.review.state import read_state
 
     opened = _open_review(config, name)
@@ -281,7 +281,7 @@ def status(config: Config, name: str | None, curve: CurveFile, as_object: bool) 
     agreements, progress = list_agreements(state), compute_progress(state)
     write_curve(curve, build_progress_chart(progress))
     if as_object:
-        say(dump_json(_describe_state(opened, state, agreements) | {"progress": _describe_progress(progress)}))
+        say(dump_json(_describe_state(opened, state, agreements) | {"progress": describe_progress(progress)}))
     else:
         say("\n".join([*_format_state(opened, state, agreements), *_format_progress(progress)]))
 
@@ -403,18 +403,6 @@ def _format_state(opened: Review, state: ReviewState, agreements: Sequence[Agree
             f"  {each.reviewers[0]} and {each.reviewers[1]}: {pluralize(each.n_both, 'record')} decided by both, "
             f"{each.n_equal:,} equally; Cohen's kappa {kappa}"
         )
-
-
-def _describe_progress(progress: ReviewProgress) -> dict[str, object]:
-    """Return the progress of a review as plain fields."""
-    n_more = progress.advice.n_more
-    seconds = {
-        "median": progress.seconds,
-        "timed": progress.n_timed,
-        "left": progress.estimate_seconds(progress.n_unread),
-        "more": None if n_more is None else progress.estimate_seconds(n_more),
-    }
-    return asdict(progress) | {"seconds": seconds}
 
 
 def _format_progress(progress: ReviewProgress) -> Iterator[str]:

@@ -1,16 +1,17 @@
 """How far a review is: what was read and found, what may be left, and whether reading may stop.
 
-A page takes the numbers from `compute_progress`, and the picture from `draw_chart(build_progress_chart(progress),
-alone=False)`, with `draw_chart` of engine.relevance.screening.chart.
+A page takes the numbers from `compute_progress` (`describe_progress` for JSON), and the picture from
+`draw_chart(build_progress_chart(progress), alone=False)` with `draw_chart` of engine.relevance.screening.chart.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +134,18 @@ def compute_progress(state: ReviewState, recall: float = RECALL, error: float = 
         seconds=round(median(times), 1) if times else None,
         n_timed=len(times),
     )
+
+
+def describe_progress(progress: ReviewProgress) -> dict[str, Any]:
+    """Return the progress of a review as plain fields, for JSON."""
+    n_more = progress.advice.n_more
+    seconds = {
+        "median": progress.seconds,
+        "timed": progress.n_timed,
+        "left": progress.estimate_seconds(progress.n_unread),
+        "more": None if n_more is None else progress.estimate_seconds(n_more),
+    }
+    return asdict(progress) | {"seconds": seconds}
 
 
 def build_progress_chart(progress: ReviewProgress) -> Chart:
