@@ -10,3 +10,13 @@ def pluralize(n: int, noun: str) -> str:
     ('1 record', '2,000 records')
     """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def write_ordinal(n: int) -> str:
+    """Return an ordinal number.
+
+    >>> [write_ordinal(n) for n in (1, 2, 3, 4, 11, 22)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd']
+    """
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{n:,}{'th' if 10 < n % 100 < 14 else endings.get(n % 10, 'th')}"

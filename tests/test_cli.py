@@ -134,6 +134,9 @@ def test_words_need_no_quotes_and_top_k_has_two_names(toy: IndexFolder, engine: 
 def test_show_gives_the_record_whole(toy: IndexFolder, engine: Run) -> None:
     record = json.loads(engine("show", "toy-01").stdout)
     assert record["id"] == "toy-01" and record["abstract"].endswith("(invented).") and record["mesh"] == []
+    cited = json.loads(engine("show", "toy-01", "--json", "--cite", "apa").stdout)
+    assert cited == record | {"citation": engine("show", "toy-01", "--cite", "apa").stdout.rstrip("\n")}
+    assert cited["citation"] == "Ada Toy1, & Example, B. (1991). Colchicine in gout. Invented Journal of Toys."
     shown = on_terminal(toy.path.parent, "show", "toy-01")
     assert "Colchicine in gout" in shown and "authors:  Ada Toy1; Béla Example" in shown
 

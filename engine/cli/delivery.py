@@ -34,7 +34,8 @@ class Output:
 
 
 _OUTPUT_HELP = (
-    "Write a file; by suffix .ris .nbib .bib .xml .csl.json .csv .tsv .xlsx .json .jsonl .md. May be repeated."
+    "Write a file; by suffix .ris .nbib .bib .xml .csl.json .csv .tsv .xlsx .json .jsonl .md "
+    ".vancouver.txt .apa.txt. May be repeated."
 )
 
 

@@ -26,6 +26,7 @@ from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_text
 from engine.options import Query
+from engine.references.bibliography import STYLES, format_reference
 from engine.references.fields import list_abstract_fields
 from engine.terminal import dump_json, print_abstract, say
 
@@ -162,17 +163,24 @@ def similar(
 @click.argument("record_id")
 @index_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object [default in a pipe].")
-def show(config: Config, record_id: str, as_object: bool) -> None:
+@click.option("--cite", type=click.Choice(list(STYLES)), help="Print the reference alone, in this style.")
+def show(config: Config, record_id: str, as_object: bool, cite: str | None) -> None:
     """Show one record whole, by its id, PMID or DOI.
+
+    With --cite, show how to cite it. With --json and --cite, the object has a key "citation", too.
 
     \b
     engine show PMID:31793330
+    engine show PMID:31793330 --cite vancouver
     """
     with open_named(config) as index:
         abstract = index.get(record_id)
         sources = [_format_source(source) for source in index.get_sources(record_id)]
-    if as_object or not sys.stdout.isatty():
-        click.echo(dump_json(list_abstract_fields(abstract) | {"sources": sources}))
+    reference = {} if cite is None else {"citation": format_reference(abstract, cite)}
+    if reference and not as_object:
+        say(reference["citation"])
+    elif as_object or not sys.stdout.isatty():
+        click.echo(dump_json(list_abstract_fields(abstract) | {"sources": sources} | reference))
     else:
         print_abstract(abstract, sources)
 

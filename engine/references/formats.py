@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine import files
 from engine.errors import UsageError
+from engine.references.bibliography import STYLES, write_references
 from engine.references.bibtex import write_bibtex
 from engine.references.citation import Cited
 from engine.references.csl import write_csl
@@ -32,6 +34,11 @@ class _FileFormat:
     has_columns: bool = False  # it has further columns of any name, such as those of decisions
 
 
+def _write_list(cited: Iterable[Cited], title: str, *, style: str) -> Iterator[str]:
+    """Yield a list of references in one style."""
+    return write_references(cited, style)
+
+
 FORMATS = {
     ".ris": _FileFormat("RIS", "application/x-research-info-systems; charset=utf-8", write_ris),
     ".nbib": _FileFormat("MEDLINE", "application/nbib; charset=utf-8", write_medline),
@@ -46,6 +53,12 @@ FORMATS = {
     ".json": _FileFormat("JSON", "application/json", write_json_array, has_columns=True),
     ".jsonl": _FileFormat("JSON lines", "application/jsonl", write_json_lines, has_columns=True),
     ".md": _FileFormat("Markdown", "text/markdown; charset=utf-8", write_markdown),
+    **{
+        f".{name}.txt": _FileFormat(
+            f"references ({style.label})", "text/plain; charset=utf-8", partial(_write_list, style=name)
+        )
+        for name, style in STYLES.items()
+    },
 }  # by suffix
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 

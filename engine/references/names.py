@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_PARTICLES = set(
+PARTICLES = set(
     "af al am bin da dal de del della den der des di dos du el ibn la le ten ter van vom von zu zum zur".split()
 )
 SUFFIXES = {"Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV", "2nd", "3rd", "4th"}
@@ -19,6 +19,8 @@ _GROUP = re.compile(
     re.IGNORECASE,
 )
 _MAX_WORDS = 6  # of a person's name
+_NO_GIVEN = re.compile(r"(?:none|null|nan)\s+", re.IGNORECASE)  # what some sources write in place of a missing name
+_NOBODY = re.compile(r"\W*(?:editors?|none|anonymous|anon|no authors? listed|et al|others)\W*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def parse_name(author: str) -> Name:
     if _INITIALS.fullmatch(words[-1]):
         return Name(", ".join(filter(None, (" ".join(words[:-1]), words[-1], suffix))), "i")
     start = len(words) - 1
-    while start > 0 and words[start - 1] in _PARTICLES:
+    while start > 0 and words[start - 1] in PARTICLES:
         start -= 1
     if start == 0:
         return Name(author, "-")
@@ -75,6 +77,27 @@ def parse_names(authors: Sequence[str]) -> list[Name]:
 def parse_cited_names(authors: Sequence[str]) -> list[Name]:
     """Return the names of all authors, a group with a comma at its end, by which reference managers know one."""
     return [Name(f"{author},", "g") if is_group(author) else parse_name(author) for author in authors]
+
+
+def list_named(authors: Sequence[str]) -> list[str]:
+    """Return the authors without those that name nobody, and without the "None" of a missing given name.
+
+    >>> list_named(["None GaBI Journal Editor", "None Editor", "Anonymous", "Marlow J"])
+    ['GaBI Journal Editor', 'Marlow J']
+    """
+    named = (_NO_GIVEN.sub("", author.strip(), count=1) for author in authors)
+    return [name for name in named if name and not _NOBODY.fullmatch(name)]
+
+
+def format_people(authors: Sequence[str], most: int | None = None) -> str:
+    """Return the authors as text for people, whatever way their source writes names; "et al." after the first `most`.
+
+    >>> format_people(["Gunn, Craig", "Jonathan Kay", "Okoro P", "Gout Study Group"], 3)
+    'Gunn C, Kay J, Okoro P, et al.'
+    """
+    named = list_named(authors)
+    short = [name if is_group(name) else parse_name(name).short for name in named[:most]]
+    return ", ".join([*short, "et al."] if most is not None and len(named) > most else short)
 
 
 def is_group(author: str) -> bool:

@@ -51,6 +51,14 @@ _PLACES: dict[str, dict[str, str]] = {
         "publisher publisher, place publisher-place, pmcid PMCID, urls URL, databases source, notes annote"
     ),
     ".md": _read_places("title title, year line, journal line, authors line, pmid link, doi link, retracted mark"),
+    ".vancouver.txt": _read_places(
+        "title text, year text, journal text, authors text, pmid text, doi text, retracted text, "
+        "vernacular_title text, volume text, issue text, pages text, pmcid text"
+    ),
+    ".apa.txt": _read_places(
+        "title text, year text, journal text, authors text, doi text, retracted text, vernacular_title text, "
+        "volume text, issue text, pages text"
+    ),
 }
 # Formats whose marked line holds for the engine whatever other programs can't read.
 _MARKED = {".ris": "C8", ".nbib": "GN", ".bib": "abstract-engine", ".xml": "misc3", ".csl.json": "custom"}

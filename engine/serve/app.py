@@ -29,7 +29,7 @@ from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
-from engine.serve.pages import downloads, flow, handlers, map, maplist
+from engine.serve.pages import downloads, flow, handlers, map, maplist, records
 from engine.serve.request.site import JSON, Site
 from engine.serve.review.handlers import ROUTES as REVIEW_ROUTES
 from engine.serve.review.handlers import is_json_wanted
@@ -145,7 +145,7 @@ _HANDLERS = {
 }
 _ROUTES: list[Route | Mount] = [
     Route("/", handlers.show_search_page),
-    Route("/record", handlers.show_record_page),
+    Route("/record", records.show_record_page),
     Route("/status", handlers.show_status_page),
     Route("/map", map.show_map_page),
     Route("/map/points", map.send_points),

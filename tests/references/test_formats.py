@@ -37,6 +37,8 @@ def test_each_suffix_has_its_format(tmp_path: Path, suffix: str) -> None:
         ".json": b'[\n{"rank": 1, ',
         ".jsonl": b'{"rank": 1, ',
         ".md": b"# gout (generation 000001)\n",
+        ".vancouver.txt": b"1. van de Schoot R, ",
+        ".apa.txt": b"1. van de Schoot, R., ",
     }
     assert path.read_bytes().startswith(begins[suffix.lower()])
 
@@ -64,7 +66,10 @@ def test_text_that_utf8_can_not_hold_stops_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hits", "hits.doc", "hits.csv.gz"])
 def test_an_unknown_suffix_is_refused_with_those_that_are_known(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"no format has the suffix '.*'. Known are .ris, .nbib, .bib, .*, .md"):
+    with pytest.raises(
+        UsageError,
+        match=r"no format has the suffix '.*'. Known are .ris, .nbib, .bib, .*, .md, .vancouver.txt, .apa.txt",
+    ):
         check_format(tmp_path / name)
 
 
@@ -85,7 +90,7 @@ def test_when_the_disk_is_full_nothing_is_left_and_nothing_is_lost(
     path = tmp_path / f"hits{suffix}"
     if overwrite:
         path.write_text("mine")
-    if suffix == ".md":  # has no abstracts
+    if suffix in (".md", ".vancouver.txt", ".apa.txt"):  # have no abstracts
         found = [cite(Abstract(str(n), "Title " * 40, "")) for n in range(200)]
     else:
         found = LONG

@@ -60,6 +60,6 @@ def test_one_line_names_what_other_programs_do_not_find() -> None:
 
 def test_the_table_has_a_row_for_each_field() -> None:
     rows = format_places().splitlines()
-    assert rows[0] == "| Field | `.ris` | `.nbib` | `.bib` | `.xml` | `.csl.json` | `.md` |"
-    assert "| `rights` | C1 | CI | copyright | custom1 | - | - |" in rows
+    assert rows[0].startswith("| Field | `.ris` | `.nbib` | `.bib` | `.xml` | `.csl.json` | `.md` | `.vancouver.txt` |")
+    assert "| `rights` | C1 | CI | copyright | custom1 | - | - | - | - |" in rows
     assert len(rows) == 2 + len(FIELDS)

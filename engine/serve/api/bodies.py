@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from engine.query.index import Index
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer
+from engine.references.bibliography import format_reference
 from engine.references.citation import cite_hits
 from engine.references.fields import list_abstract_fields, list_answer_fields, list_cited_fields
 from engine.reindex.nights import NIGHTS, Night, read_last_night
@@ -49,14 +50,15 @@ def build_next_path(path: str, pairs: Sequence[tuple[str, str]], answer: Answer)
     return f"{link(path)}?{urlencode([*kept, ('n', n), ('offset', offset)], errors='replace')}"
 
 
-def build_record_body(index: Index, record: Abstract) -> dict[str, Any]:
-    """Return the JSON object of a record: all its fields, and its sources."""
-    return {
+def build_record_body(index: Index, record: Abstract, cite: str = "") -> dict[str, Any]:
+    """Return the JSON object of a record: all its fields, its sources and, if a style is given, its reference."""
+    body = {
         "index": index.name,
         "generation": index.generation,
         "record": list_abstract_fields(record),
         "sources": [asdict(source) for source in index.get_sources(record.record_id)],
     }
+    return body | ({"citation": format_reference(record, cite)} if cite else {})
 
 
 def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:

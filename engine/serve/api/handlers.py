@@ -18,12 +18,12 @@ from engine.records.answer import Answer
 from engine.serve.api.bodies import build_answer_body, build_next_path, build_record_body, build_status_body, dump_bytes
 from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.request.parameters import (
+    CITED_RECORD,
     FILTERS,
     INDEX,
     QUERY,
     QUESTION,
     RANKING,
-    RECORD,
     SEARCH,
     SIMILAR_RANKING,
     Parameter,
@@ -89,11 +89,13 @@ async def find_new(request: Request) -> Response:
 
 async def show_record(request: Request) -> Response:
     """Return one record with all its fields."""
-    values = read_values(request, RECORD)
+    values = read_values(request, CITED_RECORD)
     index = get_site(request).shelf.get_index(values.get_text("i"))
-    return await respond(
-        request, [index], JSON, lambda: dump_bytes(build_record_body(index, index.get(values.get_text("id"))))
-    )
+
+    def work() -> bytes:
+        return dump_bytes(build_record_body(index, index.get(values.get_text("id")), values.get_text("cite")))
+
+    return await respond(request, [index], JSON, work)
 
 
 async def show_status(request: Request) -> Response:

@@ -16,14 +16,14 @@ from engine.serve.api.bodies import dump_bytes
 from engine.serve.api.schemas import Schema
 from engine.serve.http.limits import MAX_BATCH
 from engine.serve.http.prefix import get_root
-from engine.serve.request.parameters import QUERY, RECORD, SEARCH, Parameter
+from engine.serve.request.parameters import CITED_RECORD, QUERY, SEARCH, Parameter
 from engine.serve.request.site import JSON
 
 ROOT = "/api/v1"
 GET: tuple[tuple[str, Callable[..., Any], Sequence[Parameter], str], ...] = (
     ("search", handlers.search, SEARCH, "Answer"),
     ("similar", handlers.find_similar, handlers.SIMILAR, "Answer"),
-    ("record", handlers.show_record, RECORD, "Record"),
+    ("record", handlers.show_record, CITED_RECORD, "Record"),
     ("new", handlers.find_new, handlers.NEW, "Answer"),
     ("status", handlers.show_status, handlers.STATUS, "Status"),
 )

@@ -150,7 +150,9 @@ def build_record_schema() -> Schema:
             "generation": WHOLE,
             "record": build_object(record),
             "sources": _build_array(_build_schema(RecordSource)),
-        }
+            "citation": TEXT,
+        },
+        optional=("citation",),
     )
 
 

@@ -38,7 +38,7 @@ from engine.query.index import Index
 from engine.serve.api.bodies import build_answer_body, build_record_body
 from engine.serve.api.handlers import SIMILAR, list_pairs
 from engine.serve.api.schemas import Schema, build_argument_schema
-from engine.serve.request.parameters import INDEX, QUERY, RECORD, Parameter, RequestValues
+from engine.serve.request.parameters import CITED_RECORD, INDEX, QUERY, Parameter, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.work.shelf import Shelf
 
@@ -106,7 +106,7 @@ def _answer_similar(shelf: Shelf, values: RequestValues) -> Answer:
 def _answer_record(shelf: Shelf, values: RequestValues) -> Answer:
     """Return one record with all its fields."""
     index = shelf.get_index(values.get_text("i"))
-    return build_record_body(index, index.get(values.get_text("id")))
+    return build_record_body(index, index.get(values.get_text("id")), values.get_text("cite"))
 
 
 def answer_query(index: Index, query: Query) -> Answer:
@@ -132,7 +132,9 @@ _TOOLS = {
         _answer_similar,
         id="ids",
     ),
-    "record": _build_tool("Return everything stored about one record, by its id, PMID or DOI.", RECORD, _answer_record),
+    "record": _build_tool(
+        "Return everything stored about one record, by its id, PMID or DOI.", CITED_RECORD, _answer_record
+    ),
 }
 
 

@@ -11,12 +11,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
-from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.options import SIMILAR_MODE, Query
+from engine.options import Query
 from engine.query.index import Index
 from engine.query.prisma import list_appendix, write_paragraph
 from engine.query.searchlog import make_record
-from engine.references.citation import format_locator
 from engine.references.formats import FORMATS
 from engine.serve.api.bodies import build_status_body
 from engine.serve.http.failures import Failure, classify_error
@@ -24,13 +22,12 @@ from engine.serve.http.prefix import get_root, link
 from engine.serve.pages.form import FIELDS, HIDDEN, PAGE, build_form, canonicalise, is_canonical
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
-from engine.serve.pages.views import build_chips, build_group_views, build_hit_views, build_paging, list_badges
-from engine.serve.request.parameters import RECORD, RequestValues
+from engine.serve.pages.views import build_chips, build_group_views, build_hit_views, build_paging
+from engine.serve.request.parameters import RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, get_site, read_pairs, read_values, respond
 
 _SEE_OTHER = 303
-_NEIGHBOURS = 10
 EXPLAINED = 20  # explained hits per page; a hundred would take about 3 s
 
 
@@ -103,39 +100,6 @@ def _name_question(index: Index, query: Query) -> str:
     pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
     pairs += [("like", example) for example in query.like] + [("unlike", example) for example in query.unlike]
     return f"{get_root()}{State(tuple(pairs))}"  # sites of one host share the storage
-
-
-async def show_record_page(request: Request) -> Response:
-    """Send the page of one record, with the records nearest to it."""
-    values = read_values(request, RECORD)
-    index = get_site(request).shelf.get_index(values.get_text("i"))
-    return await respond(request, [index], HTML, lambda: _render_record_page(index, values))
-
-
-def _render_record_page(index: Index, values: RequestValues) -> bytes:
-    """Render the page of a record."""
-    record = index.get(values.get_text("id"))
-    where = State(tuple(("i", name) for name in values.get_texts("i")))
-    near = index.ask(Query(like=(record.record_id,), mode=SIMILAR_MODE, top_k=_NEIGHBOURS)) if len(index) > 1 else None
-    cite = where.set_value("id", record.record_id)
-    return render_page(
-        "record",
-        title=record.title or record.record_id,
-        here="record",
-        index=index,
-        record=record,
-        locator=format_locator(record),
-        badges=list(list_badges(record)),
-        sources=index.get_sources(record.record_id),
-        pubmed=build_pubmed_url(record.pmid),
-        doi=build_doi_url(record.doi),
-        near=build_hit_views(index, near, where) if near else [],
-        similar=where.set_value("like", record.record_id).build_address("/"),
-        where=where.build_address(""),
-        exports=[
-            (suffix[1:], cite.set_value("format", suffix[1:]).build_address("/record/export")) for suffix in FORMATS
-        ],
-    )
 
 
 async def show_status_page(request: Request) -> Response:

@@ -11,6 +11,7 @@ from typing import Any
 from engine import options
 from engine.errors import UsageError
 from engine.options import QueryOption, ValueKind
+from engine.references.bibliography import STYLES
 from engine.serve.http.limits import (
     MAX_DEPTH,
     MAX_EXAMPLES,
@@ -71,6 +72,7 @@ SIMILAR_RANKING = tuple(map(_build_parameter, options.SIMILAR_RANKING))
 FILTERS = tuple(map(_build_parameter, options.FILTERS))
 QUERY = (*QUESTION, *RANKING, *FILTERS)
 RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
+CITED_RECORD = (*RECORD, Parameter("cite", "Give its reference in this style, too.", choices=tuple(STYLES)))
 SEARCH = (INDEX, *QUERY)
 
 

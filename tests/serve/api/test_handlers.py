@@ -22,6 +22,7 @@ from engine.index.folder import IndexFolder
 from engine.options import MODES
 from engine.query import answer
 from engine.records.answer import Answer, Hit
+from engine.references.bibliography import format_reference
 from engine.serve.api import bodies
 from engine.serve.app import build_app
 from engine.serve.http.access import build_access
@@ -176,6 +177,9 @@ def test_a_record_is_found_by_id_pmid_and_doi(client: TestClient, index: Index, 
     assert found["record"] == json.loads(json.dumps({"id": wanted, **stored}))
     assert (found["index"], found["generation"]) == ("toy", index.generation)
     assert found["sources"] == [asdict(said) for said in index.get_sources(wanted)] and found["sources"]
+    assert ok(client, "record", id=given, cite="apa") == found | {
+        "citation": format_reference(index.get(wanted), "apa")
+    }
 
 
 def test_an_unknown_record_is_404(client: TestClient) -> None:

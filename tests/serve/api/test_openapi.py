@@ -202,7 +202,7 @@ def test_the_parameters_of_the_document_are_those_that_are_taken(
     assert said.rpartition("Known parameters: ")[2].split(", ") == list(described)
     good = {"since": "2", "id": "toy-01", "i": "toy", "mode": "hybrid", "fusion": "rrf", "group_by": "year", "n": "2",
             "offset": "0", "weight": "0.5", "min_score": "-1", "diversify": "0.5", "explain": "true", "feedback": "true", "year": "1991-",
-            "rerank": "none", "rerank_depth": "5", "rerank_precision": "int8", "sort": "year:asc",
+            "rerank": "none", "cite": "apa", "rerank_depth": "5", "rerank_precision": "int8", "sort": "year:asc",
             "retracted": "false", "has_abstract": "true", "has_fulltext": "true", "where": "year > 1", "q": "gout", "like": "toy-02",
             "unlike": "toy-03", "ids": "toy-01", "hide": "toy-04", "journal": "*", "language": "eng"}  # fmt: skip
     needed = {"q": "gout", "id": "toy-01", "since": "2"}

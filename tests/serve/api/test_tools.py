@@ -76,7 +76,7 @@ def test_there_are_three_tools_that_say_what_they_are_for(shelf: Shelf) -> None:
     asked = {option.name for option in BY_FIELD.values()}
     assert set(search["properties"]) == asked - {"q"} | {"query", "index"}
     assert set(similar["properties"]) == asked - {"q", "like"} | {"query", "index"}  # ids are the examples
-    assert set(record["properties"]) == {"id", "index"}
+    assert set(record["properties"]) == {"id", "index", "cite"}
     assert (search["required"], similar["required"], record["required"]) == ([], ["ids"], ["id"])
     for schema in (search, similar, record):
         assert schema["additionalProperties"] is False

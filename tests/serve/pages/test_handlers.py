@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from engine import Filters, Index
 from engine.index.folder import IndexFolder
 from engine.options import FILTERS, Query, QueryOption, ValueKind
+from engine.references.bibliography import STYLES, format_reference
 from engine.references.formats import FORMATS
 from engine.serve.work.desk import Desk
 from tests.conftest import CURRENT
@@ -332,7 +333,7 @@ def test_no_hits_are_told(client: TestClient) -> None:
 def test_another_index_has_pages_too(client: TestClient) -> None:
     shown = page(client, "/", ("q", "gout"), ("i", "old"))
     assert len(ids(shown)) == 10
-    assert len(page(client, "/record", ("i", "old"), ("id", "toy-01")).xpath("//li[contains(@class, 'hit')]")) == 10
+    assert len(page(client, "/record", ("i", "old"), ("id", "toy-01")).xpath("//section[@class='near']//li")) == 10
 
 
 # A record
@@ -343,16 +344,18 @@ def test_the_page_of_a_record_holds_all_of_it(client: TestClient, index: Index) 
     stored = index.get("gut")
     assert only(shown, "//h1").text_content() == stored.title
     assert texts(shown, "//article/p[@class='abstract']") == [stored.abstract]
-    assert texts(shown, "//article/p[@class='facts']/*") == ["Smith, Jo; Doe, Ann", "Gut", "2031"]
+    assert texts(shown, "//article/p[@class='facts']/*") == ["Smith J, Doe A", "Gut", "2031"]
+    assert texts(shown, "//p[starts-with(@id, 'cite-')]") == [format_reference(stored, style) for style in STYLES]
     fields = dict(zip(texts(shown, "//dt"), texts(shown, "//dd"), strict=True))
     assert fields["Id"] == "gut" and fields["DOI"] == "10.1000/gut.1" and fields["MeSH"] == "Gout; Animals"
-    assert fields["Keywords"] == "urate" and fields["Generation"] == "000003"
+    assert fields["Keywords"] == "urate" and fields["Index"] == "toy, generation 000003"
+    assert fields["Authors"] == "Smith, Jo; Doe, Ann"
     assert fields["Source"].startswith("rows.jsonl")
     near = index.ask(Query(like=("gut",), top_k=10)).hits
     assert texts(shown, "//ol/li/h3") == [hit.title for hit in near]
-    for href, suffix in zip(shown.xpath("//dd/a/@href"), FORMATS, strict=True):
+    for href, suffix in zip(shown.xpath("//section[@class='exports']//a/@href"), FORMATS, strict=True):
         raw, name = exported(client, href)
-        assert name == f"toy-000003{suffix}" and (suffix == ".xlsx" or stored.title in raw.decode())
+        assert name == f"toy-000003{suffix}" and (suffix == ".xlsx" or stored.title.rstrip(".") in raw.decode())
     assert texts(page(client, "/record", ("id", "nope"), status=404), "//p[@role='alert']")[0].startswith(
         "no record 'nope'"
     )
