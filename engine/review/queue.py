@@ -8,8 +8,9 @@ change of the criteria, by this process or another one, and after each new gener
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -54,8 +55,10 @@ class NextRecords:
 class ReviewQueue:
     """The records of an open index that are left to the reviewers of a review. Safe to use from several threads."""
 
-    def __init__(self, index: Index, review: Review) -> None:
+    def __init__(self, index: Index, review: Review, find_newest: Callable[[], OpenGeneration] | None = None) -> None:
         """Read the decisions, rank by the criteria, and begin to learn in the background; `close` ends that.
+
+        find_newest: what returns the newest generation, if the index does not follow it by itself.
 
         Raises:
             UsageError: the review was not started.
@@ -64,9 +67,9 @@ class ReviewQueue:
         """
         review.check_started()
         self.review = review
-        self._index = index
+        self._find_newest = find_newest or partial(get_generation, index, follow=True)
         self._lock = threading.Lock()
-        self._newest = get_generation(index, follow=True)
+        self._newest = self._find_newest()
         self._standing = Standing(self._newest, review.journal.read())
         self._orders = Orders(self._newest, self._standing.settings.criteria)
         self._words: tuple[OpenGeneration, Pool] | None = None  # the features of a generation
@@ -187,7 +190,7 @@ class ReviewQueue:
 
     def _follow(self) -> None:
         """Take in what was written and published since, by other processes, too."""
-        newest = get_generation(self._index, follow=True)
+        newest = self._find_newest()
         with self._lock:
             changed = self._standing.add(self.review.journal.read(self._standing.last))
             if changed or newest is not self._newest:

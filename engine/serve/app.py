@@ -19,7 +19,6 @@ from starlette.types import ASGIApp
 from engine.config import count_cores
 from engine.errors import EncoderError, EngineError, UsageError
 from engine.index.folder import IndexFolder
-from engine.review.reviews import Review
 from engine.serve.api import openapi
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.api.handlers import search_batch
@@ -60,9 +59,10 @@ def build_app(
         EngineError: an index can't be opened.
     """
     prefix = Prefix(proxy or ProxyRules(), [route.path for route in (*_ROUTES, *REVIEW_ROUTES)])
-    opened = _open_review(folders, review) if review else None
+    shelf = Shelf(folders)
+    opened = _open_review(shelf, review) if review else None
     site = Site(
-        Shelf(folders),
+        shelf,
         desk or Desk(),
         batches or Desk(workers=max(1, count_cores() // 2), waiting=MAX_BATCHES_WAITING),
         opened,
@@ -74,6 +74,8 @@ def build_app(
             yield
         site.desk.close()
         site.batches.close()
+        if opened:
+            opened.close()
 
     app = Starlette(
         routes=[*_ROUTES, *(REVIEW_ROUTES if opened else ())], exception_handlers=_HANDLERS, lifespan=lifespan
@@ -84,17 +86,17 @@ def build_app(
     return metrics
 
 
-def _open_review(folders: Sequence[Path], rules: ReviewRules) -> OpenReview:
+def _open_review(shelf: Shelf, rules: ReviewRules) -> OpenReview:
     """Return the review of the only index.
 
     Raises:
         UsageError: there are several indexes, or the review was not started.
         CorpusError: its journal can't be read.
     """
-    if len(folders) != 1:
-        names = ", ".join(IndexFolder(folder).name for folder in folders)
-        raise UsageError(f"a review belongs to one index, and {len(folders):,} are served: {names}. Name one: -i NAME")
-    return OpenReview(Review(IndexFolder(folders[0]), rules.name), rules)
+    if len(shelf.names) != 1:
+        names = ", ".join(shelf.names)
+        raise UsageError(f"a review belongs to one index, and {len(shelf.names):,} are served: {names}. Name one: -i")
+    return OpenReview(IndexFolder(shelf.get_index().path), rules, shelf.get_index)
 
 
 async def _show_metrics(request: Request) -> Response:

@@ -14,14 +14,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from engine.corpus.storage.journal import Decision
+from engine.corpus.storage.resolution import resolve_ids
 from engine.errors import UsageError
 from engine.options import ValueKind
 from engine.query.generation import OpenGeneration
-from engine.query.index import get_generation
 from engine.references.formats import FORMATS, render_records
 from engine.review.agreement import list_agreements
 from engine.review.blinding import find_own, list_conflicts
 from engine.review.exchange import cite_decisions
+from engine.review.orders import OrderName
+from engine.review.queue import QueuedRecord
 from engine.review.reviews import NewLabel
 from engine.review.state import DecidedRecord, ReviewState
 from engine.serve.api.bodies import dump_bytes
@@ -33,7 +35,7 @@ from engine.serve.pages.templates import render_page
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.request.site import HTML, JSON, get_review, get_site, read_values
 from engine.serve.review import flow
-from engine.serve.review.cards import DONE, build_card, count_decisions, find_last, list_criteria
+from engine.serve.review.cards import DONE, build_card, count_decisions, find_last
 from engine.serve.review.forms import BACK, DECIDE, ORDER, SETTLE, UNDO, find_who, read_form, read_label
 from engine.serve.work.openreview import ORDERS, OpenReview, find_record
 
@@ -59,9 +61,13 @@ class _Sitting:
     """One request of a reviewer: the review, the generation, and what they may see."""
 
     review: OpenReview
-    snapshot: OpenGeneration
     index: str
     who: str
+
+    @property
+    def snapshot(self) -> OpenGeneration:
+        """The generation in which the reviewer's queue is."""
+        return self.review.get_queue(self.who).snapshot
 
     def read_visible(self) -> ReviewState:
         """Return what the reviewer may see."""
@@ -87,8 +93,7 @@ class _Sitting:
 
 def _begin(request: Request) -> _Sitting:
     """Return what a request of a reviewer is about."""
-    index = get_site(request).shelf.get_index()
-    return _Sitting(get_review(request), get_generation(index), index.name, find_who(request))
+    return _Sitting(get_review(request), get_site(request).shelf.names[0], find_who(request))
 
 
 async def _run_in_worker(request: Request, work: Callable[[], T]) -> T:
@@ -109,40 +114,50 @@ async def _show_review_page(request: Request) -> Response:
 
 def _render_review_page(sitting: _Sitting, values: RequestValues) -> bytes:
     """Render the page of the next record, or of the one that is asked for."""
-    order, asked = values.get_text("order") or next(iter(ORDERS)), values.get_text("id")
+    order, asked = _read_order(values), values.get_text("id")
+    note, queued = "", list[QueuedRecord]()
     if asked:
         doc_ids = [sitting.snapshot.corpus.find_doc_id(asked)]
     else:
-        doc_ids = sitting.review.list_next(sitting.snapshot, sitting.who, order, 1)
-    cards = _render_cards(sitting, doc_ids, order, values.get_text("back"))
-    settings = sitting.read_own().settings
+        found = sitting.review.list_next(sitting.snapshot, sitting.who, order, 1)
+        doc_ids, queued, note = [each.doc_id for each in found.records], list(found.records), found.note
+    cards = _render_cards(sitting, doc_ids, queued, order, values.get_text("back"))
     return render_page(
         "review",
         title="Screening",
         page="screen",
         order=order,
         orders=ORDERS,
+        note=note,
         card=cards[0]["html"] if cards else "",
         progress=_render_progress(sitting, order),
-        criteria=list_criteria(settings.criteria),
         is_asked=bool(asked),
         **sitting.common,
     )
 
 
-def _render_cards(sitting: _Sitting, doc_ids: list[int], order: str, back: str = "") -> list[dict[str, Any]]:
-    """Return records with the forms to decide about them, as HTML."""
-    state = sitting.read_visible()
-    records = sitting.snapshot.corpus.fetch(doc_ids)
-    cards = [build_card(records[doc_id], doc_id, state, sitting.who) for doc_id in doc_ids]
+def _read_order(values: RequestValues) -> OrderName:
+    """Return the order in which a reviewer wants the records."""
+    return OrderName(values.get_text("order") or OrderName.LEARNED)
+
+
+def _render_cards(
+    sitting: _Sitting, doc_ids: Sequence[int], queued: Sequence[QueuedRecord], order: OrderName, back: str = ""
+) -> list[dict[str, Any]]:
+    """Return records with the forms to decide about them, as HTML; queued are the places of some of them."""
+    state, queue = sitting.read_visible(), sitting.review.get_queue(sitting.who)
+    places = {each.doc_id: each for each in queued}
     common = sitting.common | {"order": order, "back": back, "reasons": state.settings.reasons}
+    cards = [
+        build_card(queue.read_record(doc_id), doc_id, state, sitting.who, places.get(doc_id)) for doc_id in doc_ids
+    ]
     return [
         {"id": card.record.record_id, "html": render_page("card", card=card, **common).decode("utf-8")}
         for card in cards
     ]
 
 
-def _render_progress(sitting: _Sitting, order: str) -> str:
+def _render_progress(sitting: _Sitting, order: OrderName) -> str:
     """Return how far the reviewer is, and their last decision, as HTML."""
     own = sitting.read_own()
     last = find_last(own, sitting.who)
@@ -165,17 +180,17 @@ async def _send_next(request: Request) -> Response:
 
 def _dump_next(sitting: _Sitting, values: RequestValues) -> bytes:
     """Return the next records as JSON: ids in order, and the HTML of those that the script does not have."""
-    order, have = values.get_text("order") or next(iter(ORDERS)), set(values.get_texts("have"))
-    corpus = sitting.snapshot.corpus
-    passed = {corpus.find_doc_id(record_id) for record_id in values.get_texts("skip")}
-    doc_ids = sitting.review.list_next(sitting.snapshot, sitting.who, order, _READY, passed)
-    names = {row["id"]: row["record_id"] for row in corpus.read_by_ids("record_id", doc_ids)}
-    cards = _render_cards(sitting, [doc_id for doc_id in doc_ids if names[doc_id] not in have], order)
+    order, have = _read_order(values), set(values.get_texts("have"))
+    skipped = resolve_ids(sitting.snapshot.corpus, values.get_texts("skip"))
+    passed = {doc_id for doc_id in skipped if doc_id is not None}
+    found = sitting.review.list_next(sitting.snapshot, sitting.who, order, _READY, passed)
+    new = [each.doc_id for each in found.records if each.record_id not in have]
     return dump_bytes(
         {
-            "next": [names[doc_id] for doc_id in doc_ids],
-            "records": cards,
+            "next": [each.record_id for each in found.records],
+            "records": _render_cards(sitting, new, found.records, order),
             "progress": _render_progress(sitting, order),
+            "note": found.note,
             "token": sitting.common["token"],
         }
     )
@@ -205,7 +220,7 @@ def _decide_once(sitting: _Sitting, values: RequestValues) -> Decision:
     own = find_own(find_record(state, sitting.snapshot.corpus.find_doc_id(name)), sitting.who)
     if values.get_text("seen") and values.get_whole("seen") != (own.number if own else 0):
         raise BodyError(_describe_clash(own.kind if own else "undecided"))
-    return sitting.review.decide(sitting.snapshot, sitting.who, name, read_label(values, own), key)
+    return sitting.review.decide(sitting.who, name, read_label(values, own), key)
 
 
 def _describe_clash(kind: str) -> Failure:
@@ -353,7 +368,7 @@ def _settle_once(sitting: _Sitting, name: str, label: NewLabel, key: str) -> Dec
     doc_id = sitting.snapshot.corpus.find_doc_id(name)
     if doc_id not in [each.doc_id for each in list_conflicts(sitting.read_visible())]:
         raise UsageError("this record is not in conflict, or you have not decided about it yourself")
-    return sitting.review.decide(sitting.snapshot, sitting.who, name, label, key)
+    return sitting.review.decide(sitting.who, name, label, key)
 
 
 async def _export_decisions(request: Request) -> Response:

@@ -6,21 +6,25 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from engine.corpus.storage.journal import Decision
+from engine.index.folder import IndexFolder
 from engine.query.generation import OpenGeneration
-from engine.query.ordering import sort_ids
-from engine.query.plan import encode_texts
-from engine.review.blinding import hide_others, keep_own
+from engine.query.index import Index, get_generation
+from engine.review.blinding import OwnReview, hide_others, keep_own
 from engine.review.follower import ReviewFollower
+from engine.review.orders import OrderName
+from engine.review.queue import NextRecords, ReviewQueue
 from engine.review.reviews import NewLabel, Review
 from engine.review.state import DecidedRecord, ReviewState
 
-ORDERS = {"criteria": "nearest to the criteria first", "date": "newest first"}  # name -> what it means
+ORDERS = {  # in which records come, and what each is called
+    OrderName.LEARNED: "likely inclusions first",
+    OrderName.CRITERIA: "nearest to the criteria first",
+    OrderName.DATE: "newest first",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +36,56 @@ class ReviewRules:
     is_blind: bool = True  # nobody sees another's decision on a record before they have decided it
 
 
-@dataclass(slots=True)
 class OpenReview:
-    """A review of an index that is open, for use from several threads."""
+    """A review of an index that is open. Safe to use from several threads."""
 
-    review: Review
-    rules: ReviewRules
-    follower: ReviewFollower = field(init=False)
-    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))  # of form tokens
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    orders: dict[tuple[bytes, str, str], Sequence[int]] = field(default_factory=dict)  # by generation, order, criteria
-
-    def __post_init__(self) -> None:
-        """Check that the review was started.
+    def __init__(self, folder: IndexFolder, rules: ReviewRules, get_index: Callable[[], Index]) -> None:
+        """Check that the review was started; get_index returns the index at its newest generation.
 
         Raises:
-            UsageError: it was not.
+            UsageError: it was not started.
             CorpusError: the journal can't be read.
         """
+        self.folder, self.rules = folder, rules
+        self.review = Review(folder, rules.name)
         self.review.check_started()
         self.follower = ReviewFollower(self.review)
+        self._get_index = get_index
+        self._secret = secrets.token_bytes(32)  # of form tokens
+        self._lock = threading.Lock()
+        self._queues: dict[str, ReviewQueue] = {}  # by reviewer; "" for all if they share the work
+
+    def close(self) -> None:
+        """Stop learning."""
+        with self._lock:
+            for queue in self._queues.values():
+                queue.close()
+            self._queues.clear()
 
     def make_form_token(self, who: str) -> str:
         """Return what a form of this reviewer must send back, which no page of another site knows."""
-        return hmac.new(self.secret, who.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, who.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
     def is_form_token(self, given: str, who: str) -> bool:
         """Return whether a form token is that of this reviewer, from this run of the server."""
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.make_form_token(who).encode())
+
+    def get_queue(self, who: str) -> ReviewQueue:
+        """Return the queue of a reviewer, which learns from nothing that they may not see.
+
+        Raises:
+            CorpusError: the journal can't be read.
+        """
+        key = who if self.rules.is_blind else ""
+        with self._lock:
+            if key not in self._queues:
+                review = OwnReview(self.folder, self.rules.name, who) if self.rules.is_blind else self.review
+                self._queues[key] = ReviewQueue(self._get_index(), review, self._find_newest)
+            return self._queues[key]
+
+    def _find_newest(self) -> OpenGeneration:
+        """Return the newest generation that is served."""
+        return get_generation(self._get_index())
 
     def read_visible(self, snapshot: OpenGeneration, who: str) -> ReviewState:
         """Return what a reviewer may see of the review.
@@ -71,7 +97,7 @@ class OpenReview:
         return hide_others(state, who) if self.rules.is_blind else state
 
     def read_own(self, snapshot: OpenGeneration, who: str) -> ReviewState:
-        """Return what a reviewer's progress and order come from: their own decisions, or those of all if shared.
+        """Return what a reviewer's progress is made of: their own decisions, or those of all if they share the work.
 
         Raises:
             CorpusError: the journal can't be read.
@@ -80,64 +106,39 @@ class OpenReview:
         return keep_own(state, who) if self.rules.is_blind else state
 
     def list_next(
-        self, snapshot: OpenGeneration, who: str, order: str, n: int, passed: Collection[int] = ()
-    ) -> list[int]:
-        """Return the doc ids of the next n records for a reviewer; fewer only if fewer are left.
+        self, snapshot: OpenGeneration, who: str, order: OrderName, n: int, passed: Collection[int] = ()
+    ) -> NextRecords:
+        """Return the next n records for a reviewer; fewer only if fewer are left.
 
-        passed: doc ids to leave out.
+        passed: doc ids to leave out. Where the work is shared, what anybody decided is left out, too.
 
         Raises:
             CorpusError: the journal can't be read.
         """
-        state = self.read_own(snapshot, who)
-        done = {each.doc_id for each in state.records if each.kind != "undecided"} | set(passed)
-        found: list[int] = []
-        for doc_id in self._read_order(snapshot, order, state.settings.criteria):
-            if len(found) == n:
-                break
-            if doc_id not in done:
-                found.append(doc_id)
-        return found
+        done = set(passed)
+        if not self.rules.is_blind:
+            state = self.follower.read(snapshot)
+            done |= {each.doc_id for each in state.records if each.doc_id is not None and each.kind != "undecided"}
+        return self.get_queue(who).next_records(who, n, order, done)
 
-    def decide(self, snapshot: OpenGeneration, who: str, name: str, label: NewLabel, key: str = "") -> Decision:
+    def decide(self, who: str, name: str, label: NewLabel, key: str = "") -> Decision:
         """Write a decision on a record; sent again with the same key, it is not written again.
 
         Raises:
             UsageError: the record is not in the index, or a text is too long.
             NotSavedError: it can't be written.
         """
-        (made,) = self.review.decide_in(snapshot.corpus, who, [name], label, key)
+        (made,) = self.get_queue(who).decide(who, [name], label, key)
         return made
 
-    def undo(self, who: str, number: int | None = None, key: str = "") -> list[Decision]:
-        """Undo a reviewer's decision with this number, or their last one; return what was undone.
+    def undo(self, who: str, number: int, key: str = "") -> list[Decision]:
+        """Undo a decision of a reviewer; return it.
 
         Raises:
-            UsageError: there is none in force, or it is another reviewer's.
+            UsageError: it is not in force, or it is another reviewer's.
             NotSavedError: it can't be written.
         """
-        return self.review.undo(who, number, key)
-
-    def _read_order(self, snapshot: OpenGeneration, order: str, criteria: str) -> Sequence[int]:
-        """Return all doc ids of a generation in an order, computed once."""
-        with self.lock:
-            key = (snapshot.pointer, order, criteria)
-            if key not in self.orders:
-                self.orders = {old: ids for old, ids in self.orders.items() if old[0] == snapshot.pointer}
-                self.orders[key] = _rank_records(snapshot, order, criteria)
-            return self.orders[key]
-
-
-def _rank_records(snapshot: OpenGeneration, order: str, criteria: str) -> Sequence[int]:
-    """Return all doc ids of a generation in an order; without criteria, in that of the index."""
-    doc_ids = snapshot.corpus.read_ids()
-    if order == "date":
-        return sort_ids(snapshot.corpus, doc_ids.tolist(), "year:desc")
-    if not criteria.strip():
-        return list(doc_ids.tolist())
-    vectors, _ = encode_texts(snapshot, [criteria])
-    cosines = snapshot.vectors.score_ids(vectors[0], doc_ids)
-    return list(doc_ids[np.lexsort((doc_ids, -cosines))].tolist())
+        return self.get_queue(who).undo(who, number, key)
 
 
 def find_record(state: ReviewState, doc_id: int) -> DecidedRecord | None:

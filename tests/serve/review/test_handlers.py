@@ -36,7 +36,7 @@ def test_a_decision_by_a_form_leads_to_the_next_record(open_desk: Open, read: Re
     desk = open_desk()
     first = desk.form()
     answer = desk.post("/review/decide", first | {"decision": "include", "note": "RCT ", "labels": "adults, , drug"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/review?order=criteria")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/review?order=learned")
     second = desk.form()
     assert second["id"] != first["id"]
     (record,) = read().records
@@ -71,7 +71,7 @@ def test_undo_goes_back_to_the_record(open_desk: Open, read: Read) -> None:
     desk.decide("toy-01")
     desk.decide("toy-02", "exclude")
     answer = desk.post("/review/undo", desk.form(action="/review/undo"))
-    assert (answer.status_code, answer.headers["location"]) == (303, "/review?order=criteria&id=toy-02")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/review?order=learned&id=toy-02")
     assert decided(read()) == {"toy-01": [("ann", "include", "")]}
     desk.post("/review/undo", desk.form(action="/review/undo"))
     assert read().records == ()
