@@ -29,6 +29,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_REFERRER_OF_FORMS = "same-origin"  # with no-referrer, browsers send "Origin: null" with the forms of a page
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OPEN = ("/healthz", "/readyz")  # need no token
 _CHALLENGE = (("WWW-Authenticate", 'Bearer, Basic realm="abstract-engine", charset="UTF-8"'),)
@@ -57,7 +58,10 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 caching = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-                _add_headers(MutableHeaders(scope=message), self.find_cors_origin(scope, headers), caching)
+                sent = MutableHeaders(scope=message)
+                if is_review_path(scope["path"]):
+                    sent.setdefault("Referrer-Policy", _REFERRER_OF_FORMS)
+                _add_headers(sent, self.find_cors_origin(scope, headers), caching)
             await send(message)
 
         refusal = self.explain_refusal(scope, headers) or malformed

@@ -42,7 +42,7 @@ from engine.serve.work.openreview import ORDERS, OpenReview, find_record
 T = TypeVar("T")
 _SEE_OTHER = 303
 _PER_PAGE = 50
-_READY = 3  # records that a script has ready: the one that is shown, and the next ones
+_READY = 4  # records that a script has ready: the one that is shown, and the next ones
 _PAGE = (Parameter("id", "Id of a record to show; by default the next one."), ORDER, BACK)
 _NEXT = (
     ORDER,

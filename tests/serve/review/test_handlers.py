@@ -158,6 +158,7 @@ def test_pages_of_other_sites_write_nothing(open_desk: Open, review: Review, hea
     assert review.journal.read() == before
     page = desk.get("/review", **headers)
     assert "access-control-allow-origin" not in page.headers
+    assert page.headers["referrer-policy"] == "same-origin"  # or browsers would send "Origin: null" with forms
     own = {"origin": "http://127.0.0.1:8000"}
     assert desk.post("/review/decide", form, **own).status_code == 303
 
@@ -283,7 +284,7 @@ def test_what_the_shell_decides_is_seen_at_once(open_desk: Open, review: Review)
 def test_a_script_gets_the_next_records_ready_made(open_desk: Open) -> None:
     desk = open_desk()
     found = desk.get("/review/next").json()
-    first, second, third = found["next"]
+    first, second, third, _ = found["next"]
     assert [each["id"] for each in found["records"]] == found["next"]
     assert 'action="/review/decide"' in found["records"][0]["html"]
     again = desk.get(f"/review/next?skip={first}&have={second}").json()

@@ -185,7 +185,7 @@ def test_without_a_script_the_forms_do_it(window: Callable[..., Page], review: R
 
 
 def test_what_the_server_can_not_save_is_kept_shown_and_sent_once(window: Callable[..., Page], review: Review) -> None:
-    page = window()
+    page, n_before = window(), len(review.journal.read())
     page.wait_for_load_state("networkidle")
     page.route(
         "**/review/decide",
@@ -205,8 +205,7 @@ def test_what_the_server_can_not_save_is_kept_shown_and_sent_once(window: Callab
     settled(page)
     expect(page.locator("#unsaved")).to_be_hidden()
     assert decided(review) == {first: ("include", ""), second: ("exclude", "")}
-    events = [event for event in review.journal.read() if event.records and event.records[0].ids[0] in (first, second)]
-    assert len(events[-2:]) == 2 and len({event.details["key"] for event in events}) == len(events)
+    assert len(review.journal.read()) == n_before + 2
 
 
 def test_an_answer_that_is_lost_does_not_decide_twice(window: Callable[..., Page], review: Review) -> None:

@@ -181,6 +181,7 @@
     if (choice === "note" || choice === "undecided") { leaveWhenSaved(`${base}?${new URLSearchParams({ order, id })}`); return; }
     showNext([words[choice], fields.reason ?? fields.other_reason].filter(Boolean).join(": "));
     send();
+    if (ready.size < 3) refresh(); // at once: the server may be slow
   };
   const leaveWhenSaved = async (address) => { await send(); if (!read().length) location.assign(address); };
 
