@@ -50,6 +50,11 @@ Fusion = Literal["convex", "rrf"]
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 DEFAULT_FUSION: Fusion = "convex"
 
+# How the map of a generation is laid out: not at all, along two principal components, or by neighbours (UMAP).
+MapKind = Literal["none", "pca", "umap"]
+MAP_KINDS: tuple[MapKind, ...] = get_args(MapKind)
+DEFAULT_MAP: MapKind = "pca"
+
 # What hits are sorted by, and whether the order begins with the highest value: the newest, or names from A to Z.
 RELEVANCE = "relevance"
 _SORTS = {"year": True, "author": False, "journal": False, "added": True}
@@ -807,6 +812,17 @@ class IndexSettings:
             low=0.5,
             high=1,
             flags=("--recall",),
+        ),
+    )
+    map_kind: str | None = _describe_field(
+        None,
+        SettingOption(
+            "map",
+            "Map of the records: pca is quick; umap keeps more neighbours together and needs the extra [map].",
+            f'"{DEFAULT_MAP}"',
+            f"the index's own; {DEFAULT_MAP}",
+            choices=MAP_KINDS,
+            flags=("--map",),
         ),
     )
     mesh_tree: str | None = _describe_field(

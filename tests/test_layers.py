@@ -52,6 +52,7 @@ OWNERS = {
     "tokenizers": {"encode"},
     "nanotoken": {"encode"},
     "faiss": {"index"},
+    "umap": {"reindex"},
     "starlette": {"serve"},
     "uvicorn": {"serve"},
     "jinja2": {"serve"},

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _ENCODING = ("model", "precision", "recipe", "template", "query_prompt", "document_prompt", "query_model", "pooling")
 _settings_options = add_options(
-    "flags", tuple(map(build_setting_option, (*_ENCODING, "device", "publish_every"))), dict
+    "flags", tuple(map(build_setting_option, (*_ENCODING, "device", "map_kind", "publish_every"))), dict
 )
 
 

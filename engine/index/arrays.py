@@ -38,3 +38,16 @@ def read_arrays(path: Path, names: Sequence[str]) -> Arrays:
             return {name: content[name] for name in names}
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as err:
         raise CorruptError(f"{path} can't be read ({err}). Run: engine verify") from err
+
+
+def list_arrays(path: Path) -> frozenset[str]:
+    """Return the names of the arrays of an archive.
+
+    Raises:
+        CorruptError: it can't be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return frozenset(name.removesuffix(".npy") for name in archive.namelist())
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
+        raise CorruptError(f"{path} can't be read ({err}). Run: engine verify") from err

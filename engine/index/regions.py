@@ -57,6 +57,16 @@ def find_centres(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds) -> Vector
     return centres
 
 
+def find_neighbours(points: Vectors, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the cosines and rows, (n, k) each, of the k points nearest to each of some (n, dim); n is at least k.
+
+    A point is among its own neighbours, first unless another is equal.
+    """
+    points = np.ascontiguousarray(points)
+    cosines, rows = faiss.knn(points, points, k, metric=faiss.METRIC_INNER_PRODUCT)
+    return cosines, rows
+
+
 def find_regions(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds, centres: Vectors) -> NDArray[np.uint16]:
     """Return for each record (n,) the row of the nearest centre, the first of several; there must be one."""
     numbers = [np.empty(0, np.uint16)]

@@ -29,7 +29,7 @@ from engine.query.rerankers import prune_rerankers
 from engine.records.generation import Counts
 from engine.reindex import shards
 from engine.reindex.calibrate import calibrate_generation
-from engine.reindex.corpusmap import draw_map
+from engine.reindex.corpusmap import draw_map, is_map_changed
 from engine.reindex.encoders import Choice, choose, prepare_encoders
 from engine.reindex.forecast import Work
 from engine.reindex.gather import Gathered, count_files, drop_unseen, gather, hash_prepared
@@ -131,7 +131,8 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     searchable = make_searchable(build, queries, done, progress)
     with _refuse_damage(build):
         calibration = calibrate_generation(build, queries, done)
-    draw_map(build, queries.identity, done)
+    progress("drawing the map", 0, None)
+    notes += draw_map(build, queries.identity, done)
     progress("publishing", 0, None)
     report = _finish(Finished(build, queries, done, searchable, calibration))
     is_new = build.current is None or build.current.manifest.encoder.fingerprint != choice.identity.fingerprint
@@ -235,7 +236,7 @@ def _plan_merges(build: Build, draft: Draft) -> Merges:
     """Choose the published segments that the new one replaces."""
     draft.release_unchanged()
     deaths, order = draft.list_deaths(), build.order
-    if order.re_encode or order.republish:
+    if order.re_encode or order.republish or is_map_changed(build):  # so that every segment has the points of the map
         return Merges(tuple(sorted(deaths)))
     sizes = [
         SegmentSize(segment.n_live - len(deaths[at].new), segment.entry.n_dead + len(deaths[at].new))
@@ -314,6 +315,8 @@ def _report_unchanged(build: Build, gathered: Gathered) -> Report | None:
     has_new_file = has_new_file or any(each.read > each.rejected for each in counts)
     has_news = gathered.changed_anything or has_new_file
     if build.current is None or has_news or build.order.re_encode or build.order.republish:
+        return None
+    if is_map_changed(build):
         return None
     current = build.current.manifest
     totals = count_generation(current.counts, gathered, 0)

@@ -110,7 +110,7 @@ def seal_generation(done: Finished) -> tuple[Manifest, str | None]:
     entries.sort(key=lambda entry: (-entry.n_records, entry.name))
     path = build.folder.building_generation
     _put_probes(done)
-    files = publish.seal_files(path, (STATE, AXES)) + _seal_shared(build)
+    files = publish.seal_files(path, (STATE,)) + _seal_shared(build)
     publish.seal_files(path, (entry.dead.name for entry in entries if entry.dead))
     sealed = Manifest(
         format_version=manifest.FORMAT_VERSION,
@@ -156,7 +156,7 @@ def _put_probes(done: Finished) -> None:
 
 
 def _seal_shared(build: Build) -> tuple[FileReceipt, ...]:
-    """Sync probes and words in ``building`` and return their receipts; a file of the current generation keeps its own.
+    """Sync map, probes and words in ``building``; return their receipts. One of the current generation keeps its own.
 
     Raises:
         OSError: the disk is full or broken.
@@ -164,7 +164,7 @@ def _seal_shared(build: Build) -> tuple[FileReceipt, ...]:
     path, current = build.folder.building_generation, build.current
     kept = {file.name: file for file in current.manifest.files} if current else {}
     receipts = []
-    for name in (PROBE_TEXTS, *sorted(f"{WORDS}/{each.name}" for each in (path / WORDS).iterdir())):
+    for name in (AXES, PROBE_TEXTS, *sorted(f"{WORDS}/{each.name}" for each in (path / WORDS).iterdir())):
         if current and name in kept and (path / name).samefile(current.path / name):
             receipts.append(kept[name])
         else:

@@ -10,13 +10,14 @@ import pytest
 
 from engine.errors import CorruptError
 from engine.index.corpusmap import (
+    Anchors,
     Axes,
     CorpusMap,
     Points,
     open_map,
-    read_axes,
+    read_layout,
     read_points,
-    write_axes,
+    write_layout,
     write_points,
 )
 from tests.index.test_flat import unit
@@ -45,12 +46,50 @@ def test_rows_are_in_the_order_asked_for_and_unknown_ids_are_left_out() -> None:
 
 
 POINTS = Points(MADE.doc_ids, MADE.places, AXES.digest)
-KINDS = {"axes.npz": (write_axes, read_axes, AXES), "map.npz": (write_points, read_points, POINTS)}
+ANCHORS = Anchors.of(np.eye(3, dtype=np.float32), np.array([[0, 0], [4, 0], [0, 8]], np.float32), 7)
+KINDS: dict[str, Kind] = {
+    "axes.npz": (write_layout, read_layout, AXES),
+    "anchors.npz": (write_layout, read_layout, ANCHORS),
+    "map.npz": (write_points, read_points, POINTS),
+}
+
+
+def test_an_anchor_lies_where_it_was_placed_and_others_between_the_nearest() -> None:
+    assert ANCHORS.project(np.eye(3, dtype=np.float32)).tolist() == [[0, 0], [4, 0], [0, 8]]
+    # Cosines 0.8, 0.6 and 0: with squares of what they exceed the last by, 0.64 and 0.36 of the way.
+    between = ANCHORS.project(np.array([[0.8, 0.6, 0], [0, 0.6, 0.8]], np.float32))
+    assert between == pytest.approx(np.array([[0.36 * 4, 0], [0.36 * 4, 0.64 * 8]]), abs=1e-4)
+    assert ANCHORS.project(np.zeros((0, 3), np.float32)).shape == (0, 2)
+    alone = Anchors.of(np.eye(1, 3, dtype=np.float32), np.array([[5, 6]], np.float32), 1)
+    assert alone.project(np.array([[0, 1, 0]], np.float32)).tolist() == [[5, 6]]
+
+
+def test_a_place_does_not_depend_on_what_else_is_placed() -> None:
+    vectors = unit(300, 16, 1)
+    anchors = Anchors.of(vectors[:200], np.random.default_rng(1).normal(size=(200, 2)).astype(np.float32), 200)
+    whole = anchors.project(vectors)
+    assert np.allclose(whole[:200], anchors.places) and np.allclose(whole[[7, 250]], anchors.project(vectors[[7, 250]]))
+
+
+def test_anchors_that_are_written_are_read(tmp_path: Path) -> None:
+    write_layout(tmp_path / "axes.npz", ANCHORS)
+    found = read_layout(tmp_path / "axes.npz")
+    assert isinstance(found, Anchors) and (found.kind, found.n_records) == ("umap", 7)
+    assert found.digest == ANCHORS.digest and np.array_equal(found.codes, ANCHORS.codes)
+    assert ANCHORS.digest != Anchors(ANCHORS.codes, ANCHORS.step, ANCHORS.places + 1, 7).digest
+    write_layout(tmp_path / "axes.npz", Anchors(ANCHORS.codes, ANCHORS.step, ANCHORS.places[:2], 7))
+    with pytest.raises(CorruptError, match=r"axes\.npz holds arrays whose shapes don't match"):
+        read_layout(tmp_path / "axes.npz")
+
+
+def test_axes_of_length_0_are_no_map() -> None:
+    none = replace(AXES, axes=np.zeros((2, 3), np.float32))
+    assert (AXES.kind, none.kind) == ("pca", "none") and none.project(unit(2, 3, 1)).tolist() == [[0, 0], [0, 0]]
 
 
 def test_axes_that_are_written_are_read(tmp_path: Path) -> None:
-    write_axes(tmp_path / "axes.npz", AXES)
-    found = read_axes(tmp_path / "axes.npz")
+    write_layout(tmp_path / "axes.npz", AXES)
+    found = read_layout(tmp_path / "axes.npz")
     assert found.digest == AXES.digest and found.n_records == 3
     for name in ("mean", "axes", "share"):
         assert getattr(found, name).tolist() == getattr(AXES, name).tolist()
@@ -86,19 +125,19 @@ def test_a_file_that_is_no_archive_is_refused_by_name(tmp_path: Path, name: str,
 
 
 def test_an_archive_of_other_arrays_is_refused(tmp_path: Path) -> None:
-    write_axes(tmp_path / "axes.npz", AXES)
+    write_layout(tmp_path / "axes.npz", AXES)
     write_points(tmp_path / "map.npz", POINTS)
-    for read, name in ((read_axes, "map.npz"), (read_points, "axes.npz")):
+    for read, name in ((read_layout, "map.npz"), (read_points, "axes.npz")):
         with pytest.raises(CorruptError, match=rf"{name} can't be read"):
             read(tmp_path / name)
     write_points(tmp_path / "map.npz", replace(POINTS, doc_ids=np.arange(4)))
-    write_axes(tmp_path / "axes.npz", replace(AXES, mean=np.zeros(4, np.float32)))
-    for read, name in ((read_points, "map.npz"), (read_axes, "axes.npz")):
+    write_layout(tmp_path / "axes.npz", replace(AXES, mean=np.zeros(4, np.float32)))
+    for read, name in ((read_points, "map.npz"), (read_layout, "axes.npz")):
         with pytest.raises(CorruptError, match=rf"{name} holds arrays whose shapes don't match"):
             read(tmp_path / name)
 
 
-@pytest.mark.parametrize(("read", "field"), [(read_points, "doc_ids"), (read_axes, "mean")])
+@pytest.mark.parametrize(("read", "field"), [(read_points, "doc_ids"), (read_layout, "mean")])
 def test_a_pickle_in_the_archive_is_not_run(tmp_path: Path, read: Callable[[Path], object], field: str) -> None:
     np.savez(tmp_path / "x.npz", **{field: np.array([print], object)})
     with pytest.raises(CorruptError, match="allow_pickle=False"):
@@ -122,7 +161,7 @@ def test_a_map_has_the_points_of_all_segments_without_the_dead(tmp_path: Path) -
     place = AXES.project((mean / np.linalg.norm(mean))[None])[0]
     assert found.doc_ids.tolist() == [2, 5, 9]
     assert found.places == pytest.approx(np.array([[0, 1], place, [4, 5]]))
-    assert found.axes is AXES
+    assert found.layout is AXES
     assert len(open_map([], AXES).doc_ids) == 0
 
 

@@ -29,7 +29,7 @@ from engine.errors import (
     NoGenerationError,
     UsageError,
 )
-from engine.index.corpusmap import read_axes, read_points
+from engine.index.corpusmap import read_layout, read_points
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.options import IndexSettings
@@ -507,7 +507,7 @@ def test_the_committed_index_is_searched_by_words_and_filtered() -> None:
 def test_the_committed_index_is_whole_and_has_a_map() -> None:
     generation = IndexFolder(CURRENT).open_current()
     (segment,) = generation.segments
-    found, axes = read_points(segment.files.map), read_axes(generation.axes)
+    found, axes = read_points(segment.files.map), read_layout(generation.axes)
     assert (len(found.doc_ids), axes.axes.shape, axes.n_records) == (43, (2, 32), 40)
     assert found.made_with == axes.digest
     assert found.places[0].tolist() == pytest.approx(PLACE, abs=1e-5)

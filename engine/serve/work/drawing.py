@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.facets import read_years_and_journals
-from engine.index.corpusmap import CorpusMap, open_map, read_axes
+from engine.index.corpusmap import CorpusMap, open_map, read_layout
 from engine.index.folder import AXES
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
@@ -35,7 +35,7 @@ class Drawing:
     @property
     def key(self) -> str:
         """The name of the layout: while it is the same, each record stays where it is."""
-        return self.map.axes.digest.hex()[:8]
+        return self.map.layout.digest.hex()[:8]
 
     def dump_points(self, regions: NDArray[np.uint16]) -> bytes:
         """Return the bytes a browser reads; regions are the numbers (n,) of the regions of the points.
@@ -49,7 +49,7 @@ class Drawing:
 
     def place(self, vector: Vectors) -> tuple[float, float]:
         """Return the x and y of a vector (dim,) on the map."""
-        x, y = self.map.axes.project(vector[None])[0].tolist()
+        x, y = self.map.layout.project(vector[None])[0].tolist()
         return round(x, 6), round(y, 6)
 
     def find_rows(self, doc_ids: Sequence[int]) -> list[int]:
@@ -79,9 +79,9 @@ def _read_drawing(snapshot: OpenGeneration) -> Drawing:
     Raises:
         CorruptError: the map is damaged.
     """
-    axes = read_axes(snapshot.folder.get_generation_path(snapshot.manifest.generation) / AXES)
+    layout = read_layout(snapshot.folder.get_generation_path(snapshot.manifest.generation) / AXES)
     paths = [snapshot.folder.get_segment_files(entry.name).map for entry in snapshot.manifest.segments]
-    corpus_map = open_map(list(zip(paths, snapshot.vectors.parts, strict=True)), axes)
+    corpus_map = open_map(list(zip(paths, snapshot.vectors.parts, strict=True)), layout)
     with closing(snapshot.corpus.open_again()) as corpus:  # own connection: counting must not block answers
         rows = read_years_and_journals(corpus)
     names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(_NAMED)]

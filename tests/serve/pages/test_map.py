@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from engine import Index, Query
-from engine.index.corpusmap import read_axes, read_points
+from engine.index.corpusmap import read_layout, read_points
 from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
 from engine.serve.work.regions import read_regions
@@ -118,7 +118,7 @@ def test_the_hits_of_a_search_are_drawn_in(client: TestClient, index: Index, lib
 
 def test_the_question_lies_where_its_vector_does(client: TestClient, index: Index, library: IndexFolder) -> None:
     found = canvas(client, "/map?q=gout")
-    place = read_axes(library.open_current().axes).project(index.encode(["gout"]))[0]
+    place = read_layout(library.open_current().axes).project(index.encode(["gout"]))[0]
     assert (float(found.get("data-x")), float(found.get("data-y"))) == pytest.approx(tuple(place.tolist()), abs=2e-6)
     like = canvas(client, "/map?like=toy-01&n=5")
     assert like.get("data-x") is None and len(like.get("data-hits").split()) == 5

@@ -215,10 +215,11 @@
       const x = toX(region.x), y = toY(region.y);
       if (x < 0 || y < 0 || x > width || y > height) continue;
       const terms = (near ? region.name : region.short).split(" · ");
-      const lines = terms.length > 2 ? [terms.slice(0, 2).join(" · "), terms.slice(2).join(" · ")] : [terms.join(" · ")];
+      let lines = terms.length > 2 ? [terms.slice(0, 2).join(" · "), terms.slice(2).join(" · ")] : [terms.join(" · ")];
+      if (lines.some((line) => pen.measureText(line).width > width * 0.45)) lines = terms;
       const wide = Math.max(...lines.map((line) => pen.measureText(line).width)) + 10, tall = 17 * lines.length + 4;
       const middle = Math.min(width - wide / 2, Math.max(wide / 2, x));
-      for (const shift of [0, -20, 20, -40, 40]) {
+      for (const shift of [0, -22, 22, -44, 44]) {
         const box = [middle - wide / 2, y + shift - tall / 2, middle + wide / 2, y + shift + tall / 2];
         if (box[1] < 0 || box[3] > height || taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
         taken.push(box);
