@@ -52,7 +52,7 @@ DEFAULT_FUSION: Fusion = "convex"
 
 # How the map of a generation is laid out: not at all, along two principal components, or by neighbours (UMAP).
 MapKind = Literal["none", "pca", "umap"]
-MAP_KINDS: tuple[MapKind, ...] = get_args(MapKind)
+_MAP_KINDS: tuple[MapKind, ...] = get_args(MapKind)
 DEFAULT_MAP: MapKind = "pca"
 
 # What hits are sorted by, and whether the order begins with the highest value: the newest, or names from A to Z.
@@ -821,7 +821,7 @@ class IndexSettings:
             "Map of the records: pca is quick; umap keeps more neighbours together and needs the extra [map].",
             f'"{DEFAULT_MAP}"',
             f"the index's own; {DEFAULT_MAP}",
-            choices=MAP_KINDS,
+            choices=_MAP_KINDS,
             flags=("--map",),
         ),
     )

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import faiss
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from engine.index.corpusmap import project_records
 from engine.index.folder import IndexFolder
 from engine.index.vectors import open_vectors
-from engine.options import MAP_KINDS, MapKind
+from engine.options import MapKind
 from engine.reindex.corpusmap import make_layout
 
 _QUERIES = 2_000
@@ -31,7 +32,7 @@ def main() -> None:
     """Print a row for each index and kind of map."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("indexes", nargs="+", type=Path, metavar="INDEX_FOLDER")
-    kinds = [kind for kind in MAP_KINDS if kind != "none"]
+    kinds = [kind for kind in get_args(MapKind) if kind != "none"]
     if importlib.util.find_spec("umap") is None:
         kinds.remove("umap")
         print("umap is left out: pip install 'abstract-engine[map]'", file=sys.stderr)

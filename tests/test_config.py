@@ -40,7 +40,7 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
         "keep_generations": "default", "one_segment_below": "default", "publish_every": "default",
         "checkpoint_seconds": "default",
         "max_deleted_share": str(folder / "index.toml"), "max_changed_share": "default",
-        "hybrid_weight": "default", "hybrid_fusion": "default", "mesh_tree": "default",
+        "hybrid_weight": "default", "hybrid_fusion": "default", "mesh_tree": "default", "map_kind": "default",
         "rerank_model": "default", "rerank_depth": "default", "rerank_precision": "default",
         "download_url": "default", "download_folder": "default",
     }  # fmt: skip

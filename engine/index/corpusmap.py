@@ -26,7 +26,7 @@ from engine.errors import CorruptError
 from engine.index.arrays import Arrays, list_arrays, read_arrays, write_arrays
 from engine.index.flat import FlatRows
 from engine.index.library import faiss
-from engine.index.parts import Part
+from engine.index.parts import Part, SegmentedIndex
 from engine.options import MapKind
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -37,7 +37,7 @@ _SAME = 0.999  # cosine from which a record lies where the anchor does
 _LEVELS = 127
 
 
-class Layout(Protocol):
+class _MapLayout(Protocol):
     """Where a vector lies on a map."""
 
     @property
@@ -146,7 +146,7 @@ class CorpusMap:
 
     doc_ids: DocIds  # (n,), ascending
     places: NDArray[np.float32]  # (n, 2)
-    layout: Layout
+    layout: _MapLayout
 
     def find_rows(self, doc_ids: DocIds) -> NDArray[np.int64]:
         """Return the rows of doc ids, in their order; unknown ids are left out."""
@@ -157,7 +157,7 @@ class CorpusMap:
         return rows
 
 
-def open_map(parts: Sequence[tuple[Path, Part]], layout: Layout) -> CorpusMap:
+def open_map(parts: Sequence[tuple[Path, Part]], layout: _MapLayout) -> CorpusMap:
     """Return the map of all records alive, from the file of points of each segment.
 
     Raises:
@@ -170,7 +170,7 @@ def open_map(parts: Sequence[tuple[Path, Part]], layout: Layout) -> CorpusMap:
     return CorpusMap(doc_ids[order], places[order], layout)
 
 
-def _read_living_points(path: Path, part: Part, layout: Layout) -> tuple[DocIds, NDArray[np.float32]]:
+def _read_living_points(path: Path, part: Part, layout: _MapLayout) -> tuple[DocIds, NDArray[np.float32]]:
     """Return the ids of a segment that are alive and their places in a layout.
 
     Raises:
@@ -184,7 +184,7 @@ def _read_living_points(path: Path, part: Part, layout: Layout) -> tuple[DocIds,
     return doc_ids, places if points.made_with == layout.digest else project_records(part.index, doc_ids, layout)
 
 
-def project_records(vectors: FlatRows, doc_ids: DocIds, layout: Layout) -> NDArray[np.float32]:
+def project_records(vectors: FlatRows | SegmentedIndex, doc_ids: DocIds, layout: _MapLayout) -> NDArray[np.float32]:
     """Return the points of records (n,) in a layout, float32 (n, 2)."""
     chunks = [doc_ids[start : start + _CHUNK] for start in range(0, len(doc_ids), _CHUNK)]
     return np.concatenate(

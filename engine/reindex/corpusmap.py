@@ -56,7 +56,7 @@ def draw_map(build: Build, encoder: EncoderIdentity, filled: Filled) -> tuple[st
     vectors, before = open_next_vectors(build, filled.parts, encoder.dim), _read_current(build, encoder)
     wanted, notes = _choose_kind(build, before)
     layout, path = _choose_layout(vectors, before, wanted), build.folder.building_generation / AXES
-    if build.current is not None and layout is before:
+    if build.current is not None and layout is before and isinstance(layout, Anchors):  # megabytes; axes are small
         durable.share_file(build.current.axes, path)
     else:
         write_layout(path, layout)
@@ -151,10 +151,10 @@ def _find_axes(vectors: FlatIndex | SegmentedIndex) -> Axes:
 def _find_anchors(vectors: FlatIndex | SegmentedIndex) -> Anchors:
     """Lay out at most _ANCHORS records spread over the corpus by their neighbours, at least _FEWEST."""
     points, n = _sample(vectors, _ANCHORS)
-    return Anchors.of(points, _lay_out(points), n)
+    return Anchors.of(points, _place_anchors(points), n)
 
 
-def _lay_out(points: Vectors) -> NDArray[np.float32]:
+def _place_anchors(points: Vectors) -> NDArray[np.float32]:
     """Return places (n, 2) of points (n, dim), so that neighbours stay neighbours; they begin along the two axes."""
     import umap
 
