@@ -39,6 +39,8 @@ _RAYYAN_PERSON = re.compile(_PERSON + r'"(\w+)"')
 _RAYYAN_NOTES = re.compile(_PERSON + r'\[((?: *,? *"(?:[^"\\]|\\.)*")*) *\]')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _IN_BRACES = re.compile(r'\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}')
+_REASONS = re.compile(r'(?:[^"|\n][^|\n,]*|"(?:[^"\\]|\\.)*"[^|\n,]*|,)*')  # one with commas is in quotation marks
+_ONE_REASON = re.compile(r'\s*("(?:[^"\\]|\\.)*"(?=\s*(?:,|$))|[^,]+)')
 _TAG = re.compile(r"(included?|excluded?|maybe)(?:\s*[:\-–]\s*(.+))?", re.I)  # of Zotero: "excluded: wrong drug"
 _TAG_WORDS = {DecisionKind.INCLUDE: "included", DecisionKind.EXCLUDE: "excluded", DecisionKind.MAYBE: "maybe"}
 
@@ -104,6 +106,7 @@ def list_tags(kind: DecisionKind | None, marks: Sequence[Mark]) -> list[str]:
     if kind is None:
         return ["conflict"]
     reason = next((mark.reason for mark in reversed(marks) if mark.reason and mark.kind is kind), "")
+    reason = " ".join(reason.split())
     return [f"{_TAG_WORDS[kind]}: {reason}" if reason else _TAG_WORDS[kind]] if kind in _TAG_WORDS else []
 
 
@@ -130,7 +133,7 @@ def list_notes(kind: DecisionKind | None, marks: Sequence[Mark]) -> Iterator[str
     people = [
         f"{_quote(mark.who)}=>{_quote(_TAG_WORDS[mark.kind].title())}" for mark in marks if mark.kind in _TAG_WORDS
     ]
-    reasons = ",".join(dict.fromkeys(mark.reason for mark in marks if mark.reason))
+    reasons = ",".join(dict.fromkeys(_quote_reason(mark.reason) for mark in marks if mark.reason))
     notes = [f"{_quote(mark.who)}=>[{_quote(mark.note)}]" for mark in marks if mark.note]
     parts = [f"RAYYAN-INCLUSION: {{{', '.join(people)}}}"] if people else []
     parts += [f"RAYYAN-EXCLUSION-REASONS: {reasons}"] if reasons else []
@@ -142,6 +145,11 @@ def list_notes(kind: DecisionKind | None, marks: Sequence[Mark]) -> Iterator[str
 def _quote(text: str) -> str:
     """Return a text in quotation marks, on one line."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def _quote_reason(reason: str) -> str:
+    """Return a reason for a list with commas between; in quotation marks if it holds what ends it."""
+    return _quote(reason) if re.search(r'[",|\n]', reason) else reason
 
 
 def strip_marks(note: str) -> str:
@@ -156,9 +164,8 @@ def _find_rayyan(note: str) -> Iterator[tuple[re.Match[str], tuple[int, int]]]:
     """Yield each part that Rayyan wrote into a note: the match of its name, and where its value starts and ends."""
     place = 0
     while match := _RAYYAN.search(note, place):
-        braces = _IN_BRACES.match(note, match.end())
-        bar = re.compile(r"[|\n]|$").search(note, match.end())
-        place = braces.end() if braces else bar.start() if bar else len(note)
+        value = _IN_BRACES.match(note, match.end()) or _REASONS.match(note, match.end())
+        place = value.end() if value else match.end()
         yield match, (match.end(), place)
 
 
@@ -208,7 +215,8 @@ def _read_rayyan(notes: Iterable[str]) -> list[Mark]:
     parts: dict[str, str] = {}
     for note in notes:
         parts |= {match[1]: note[start:end].strip() for match, (start, end) in _find_rayyan(note)}
-    reasons = "; ".join(filter(None, (part.strip() for part in parts.get("RAYYAN-EXCLUSION-REASONS", "").split(","))))
+    found = (part.strip() for part in _ONE_REASON.findall(parts.get("RAYYAN-EXCLUSION-REASONS", "")))
+    reasons = "; ".join(_unquote(part[1:-1]) if part[:1] == '"' == part[-1:] else part for part in found if part)
     written = {_unquote(who): texts for who, texts in _RAYYAN_NOTES.findall(parts.get("USER-NOTES", ""))}
     said = {_unquote(who): word for who, word in _RAYYAN_PERSON.findall(parts.get("RAYYAN-INCLUSION", ""))}
     marks = []

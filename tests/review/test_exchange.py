@@ -23,6 +23,7 @@ from tests.conftest import TOY, TOY_MODEL, copy_toy, jsonl, order_of, silent
 from tests.corpus.selection.test_asreview import make_project
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
+NOTE, REASON = '=1+1 | "b" } <i>', "wrong drug, or dose"  # what the parts of files could be taken for
 EXPORTS = Path(__file__).parents[1] / "data" / "reviews"
 ROWS = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
 
@@ -109,8 +110,8 @@ def test_an_export_gives_the_same_decisions_to_another_review(
         found = add_decisions(other, "zoe", [path])
         assert (found.read, found.decided, found.without) == (41, 4, 37)
         assert told(other) == told(reviewed) == [
-            ("toy-01", "ann", IN, "", "see table 2", ("labelled",)),
-            ("toy-02", "ann", OUT, "wrong drug", "", ("pilot",)),
+            ("toy-01", "ann", IN, "", NOTE, ("labelled",)),
+            ("toy-02", "ann", OUT, REASON, "", ("=pilot",)),
             ("toy-03", "ann", IN, "", "", ()),
             ("toy-04", "ann", MAYBE, "", "", ()),
         ]  # fmt: skip
@@ -147,8 +148,8 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Review:
     }
     index_sources(folder, order_of(jsonl(place / "stale.jsonl", [stale | {"keywords": ["include"]}])), silent)
     with begin(folder, "main") as made:
-        made.decide("ann", ["toy-01"], NewLabel(IN, note="see table 2", labels=("labelled",)))
-        made.decide("ann", ["toy-02"], NewLabel(OUT, "wrong drug", labels=("pilot",)))
+        made.decide("ann", ["toy-01"], NewLabel(IN, note=NOTE, labels=("labelled",)))
+        made.decide("ann", ["toy-02"], NewLabel(OUT, REASON, labels=("=pilot",)))
         made.decide("ann", ["toy-03"], NewLabel(IN))
         made.decide("ann", ["toy-04"], NewLabel(MAYBE))
     return made
@@ -230,7 +231,7 @@ def test_a_note_alone_takes_no_decision_back(reviewed: Review, tmp_path: Path) -
 def test_an_export_of_one_kind(reviewed: Review) -> None:
     with closing(open_corpus(reviewed.folder.open_current())) as corpus:
         (cited,) = cite_decisions(read_state(reviewed), corpus, as_columns=False, as_tags=True, only=OUT)
-    assert cited.record.record_id == "toy-02" and cited.record.keywords[-1] == "excluded: wrong drug"
+    assert cited.record.record_id == "toy-02" and cited.record.keywords[-1] == f"excluded: {REASON}"
 
 
 @pytest.mark.parametrize("version", [2, 3])

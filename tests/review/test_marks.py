@@ -1,6 +1,8 @@
 """Decisions as other tools write them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.corpus.storage.journal import DecisionKind
 from engine.records.abstract import Abstract
@@ -15,6 +17,7 @@ from engine.review.marks import (
     strip_columns,
     strip_marks,
 )
+from tests.conftest import examples
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
 RAYYAN = 'RAYYAN-INCLUSION: {"Ann"=>"Included", "Bo \\"B\\" Li"=>"Excluded", "Cy"=>"Maybe", "Di"=>"Undecided"}'
@@ -127,3 +130,17 @@ def test_tags_for_reference_managers(kind: DecisionKind | None, marks: list[Mark
 )
 def test_a_table_with_a_column_of_decisions(names: list[str], has: bool) -> None:
     assert has_decision(names) is has
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).map(str.strip).filter(bool)
+
+
+@examples(2)
+@given(TEXT, TEXT, st.none() | TEXT)
+def test_any_text_of_a_reviewer_comes_back_from_a_note(who: str, reason: str, note: str | None) -> None:
+    mark = Mark(OUT, who, reason, note or "")
+    other = Mark(IN, f"{who} the other", "", "plain")
+    notes = tuple(list_notes(None, [mark, other]))
+    assert read_marks(record(notes=notes)) == [mark, other]
+    assert [strip_marks(f"{one} | of mine") for one in notes] == ["of mine"]
+    assert read_marks(record(keywords=tuple(list_tags(OUT, [mark]))))[0].reason == " ".join(reason.split())

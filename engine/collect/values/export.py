@@ -62,9 +62,21 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def is_export(names: Iterable[str]) -> bool:
-    """Return whether the columns of a table or the keys of an object are those of an export."""
-    first = list(names)[: len(_WITHOUT_SEARCH)]
-    return first[:3] == _FIRST or first[:4] == ["change", *_FIRST] or first == _WITHOUT_SEARCH
+    """Return whether the columns of a table or the keys of an object are those of an export.
+
+    Before those of an export without a search, there may be further ones, such as the decisions of a review.
+    """
+    return _list_further(names) is not None
+
+
+def _list_further(names: Iterable[str]) -> list[str] | None:
+    """Return the further columns or keys of an export, in order; None if the names are not those of an export."""
+    given = list(names)
+    if given[:3] == _FIRST or given[:4] == ["change", *_FIRST]:
+        return []
+    n = len(_WITHOUT_SEARCH)
+    starts = [start for start, name in enumerate(given) if name == "id" and given[start : start + n] == _WITHOUT_SEARCH]
+    return given[: starts[0]] if starts else None
 
 
 def guard_formula(cell: str) -> str:
@@ -82,7 +94,14 @@ def read_export_row(row: Mapping[str, str], source: str, place: str, *, guarded:
     cells = {name: _unguard_formula(cell) if guarded else cell for name, cell in row.items()}
     values: dict[str, object] = {name: cells[name] for name in (*_IDENTITIES, *_TEXTS) if cells.get(name)}
     values |= {name: _split_items(cells[name]) for name in LIST_FIELDS if cells.get(name)}
-    yield from _restore_terms(values, source, place)
+    yield from _restore_terms(_add_further(values, cells), source, place)
+
+
+def _add_further(values: dict[str, object], row: Mapping[str, object]) -> dict[str, object]:
+    """Return the values with what the further columns or keys of a row hold, as other tags: "decision: include"."""
+    texts = {name: row[name] for name in _list_further(row) or ()}
+    tags = [f"{name}: {text.strip()}" for name, text in texts.items() if isinstance(text, str) and text.strip()]
+    return values | {"other_tags": [*split_names(values.get("other_tags")), *tags]} if tags else values
 
 
 def _split_items(cell: str) -> object:
@@ -92,9 +111,8 @@ def _split_items(cell: str) -> object:
 
 def read_export_object(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
     """Yield the entries of one exported object."""
-    yield from _restore_terms(
-        {name: row[name] for name in (*_IDENTITIES, *_TEXTS, *LIST_FIELDS) if row.get(name)}, source, place
-    )
+    values = {name: row[name] for name in (*_IDENTITIES, *_TEXTS, *LIST_FIELDS) if row.get(name)}
+    yield from _restore_terms(_add_further(values, row), source, place)
 
 
 def _restore_terms(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:

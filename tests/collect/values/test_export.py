@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.collect.source import read_source
+from engine.collect.values.export import is_export, read_export_row
 from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 
 HEAD = "rank,id,score,title,abstract,authors,mesh,keywords,notices,other_abstracts,orcids"
@@ -121,3 +122,13 @@ def test_medline_without_a_pmid_is_told_by_the_mark(source: Path) -> None:
     text = 'PMID- \nOID - abstract-engine:a b\nTI  - T\nAB  - one two\nGN  - abstract-engine {"breaks":\n      [3]}\n'
     assert one(source, text) == Abstract("a b", "T", "one\ntwo")
     assert one(source, text.replace("PMID- ", "PMID- 7").replace("abstract-engine:", "NASA: ")).record_id == "PMID:7"
+
+
+def test_further_columns_come_back_as_other_tags() -> None:
+    columns = ["id", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted", "other_tags"]
+    cells = ["a", "'=Gout", "", "2001", "", "", "", "", "", "odd: 1"]
+    row = dict(zip(["decision", "decision_note", "reviewer", *columns], ["include", "'=1+1", "", *cells], strict=True))
+    assert is_export(row) and not is_export(["decision", *columns[:8]])
+    (entry,) = read_export_row(row, "a.csv", "line 2")
+    assert isinstance(entry, Abstract) and entry.title == "=Gout"
+    assert entry.other_tags == ("odd: 1", "decision: include", "decision_note: =1+1")
