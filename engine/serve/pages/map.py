@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,26 +25,50 @@ from engine.serve.work.drawing import Drawing, draw_map_of
 from engine.serve.work.regions import read_regions
 
 _DEFAULT_HITS = 50  # hits drawn by default
-_POINTS = (INDEX, Parameter("g", "Generation.", ValueKind.INTEGER, low=0, high=999_999, required=True))
-_AT = (*_POINTS, Parameter("row", "Row of the point.", ValueKind.INTEGER, low=0, high=2**31, required=True))
-_BINARY = "application/octet-stream"
+POINTS = (INDEX, Parameter("g", "Generation.", ValueKind.INTEGER, low=0, high=999_999, required=True))
+_AT = (*POINTS, Parameter("row", "Row of the point.", ValueKind.INTEGER, low=0, high=2**31, required=True))
+BINARY = "application/octet-stream"
 
 
 async def show_map_page(request: Request) -> Response:
     """Send the map of the corpus, with the hits of a search marked."""
+    index, state, query = read_map_request(request)
+    names = get_site(request).shelf.names
+    return await respond(request, [index], HTML, lambda: render_map(index, state, query, names=names))
+
+
+def read_map_request(request: Request) -> tuple[Index, State, Query]:
+    """Return the index of a request for the map, the state of the page, and the query whose hits are marked.
+
+    Raises:
+        UsageError: an unknown parameter, or an invalid value.
+        UnknownIndexError: no such index is served.
+    """
     state = canonicalise(read_pairs(request))
     values = RequestValues(state.pairs, PAGE)
     index = get_site(request).shelf.get_index(values.get_text("i"))
     query = replace(read_query(values, n=_DEFAULT_HITS), explain=False, group_by=None)  # it shows neither
-    return await respond(request, [index], HTML, lambda: _show_map(index, get_site(request).shelf.names, state, query))
+    return index, state, query
 
 
-def _show_map(index: Index, names: list[str], state: State, query: Query) -> bytes:
-    """Render the map page."""
+def render_map(index: Index, state: State, query: Query, **values: Any) -> bytes:
+    """Render the map page.
+
+    values: template values; the names of the indexes to choose from, and those of the pages of a review.
+    """
     drawing = draw_map_of(index)
-    fields = {"title": "Map", "here": "map", "index": index, "names": names, "state": state, "drawing": drawing}
-    fields["regions"] = list_region_links(index, state)
-    fields["where"] = state.keep_names(("i",)).build_address("")
+    fields = {
+        "title": "Map",
+        "here": "map",
+        "path": "/map",
+        "review": "",
+        "index": index,
+        "names": (),
+        "state": state,
+        "drawing": drawing,
+        "regions": list_region_links(index, state),
+        "where": state.keep_names(("i",)).build_address(""),
+    } | values
     if not (query.text or query.like):
         return render_page("map", hits=[], rows=[], place=None, chips=[], **fields)
     answer = index.ask(query)
@@ -67,8 +92,8 @@ def _locate_query(index: Index, drawing: Drawing, query: Query) -> tuple[float, 
 
 async def send_points(request: Request) -> Response:
     """Send all points of a map in the format of Drawing.dump_points."""
-    index, drawing, _ = _read_drawing_request(request, _POINTS)
-    return await respond(request, [index], _BINARY, lambda: drawing.dump_points(read_regions(index).numbers))
+    index, drawing, _ = read_drawing_request(request, POINTS)
+    return await respond(request, [index], BINARY, lambda: drawing.dump_points(read_regions(index).numbers))
 
 
 async def find_record_at(request: Request) -> Response:
@@ -77,7 +102,7 @@ async def find_record_at(request: Request) -> Response:
     Raises:
         AbstractNotFoundError: there is no such point.
     """
-    index, drawing, values = _read_drawing_request(request, _AT)
+    index, drawing, values = read_drawing_request(request, _AT)
     row = values.get_whole("row")
     if row >= len(drawing.map.doc_ids):
         raise AbstractNotFoundError(f"row {row:,} is not on the map, which has {len(drawing.map.doc_ids):,} points")
@@ -91,7 +116,7 @@ async def find_record_at(request: Request) -> Response:
     return await respond(request, [index], JSON, work)
 
 
-def _read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, RequestValues]:
+def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, RequestValues]:
     """Return the index, its drawing and the parameters of a request of the script.
 
     Raises:

@@ -34,7 +34,7 @@ from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.request.site import HTML, JSON, get_review, get_site, read_values
-from engine.serve.review import flow
+from engine.serve.review import flow, map
 from engine.serve.review.cards import DONE, build_card, count_decisions, find_last
 from engine.serve.review.forms import BACK, DECIDE, ORDER, SETTLE, UNDO, find_who, read_form, read_label
 from engine.serve.work.openreview import ORDERS, OpenReview, find_record
@@ -398,4 +398,6 @@ ROUTES = [
     Route(f"{REVIEW}/flow", flow.show_flow_page),
     Route(f"{REVIEW}/flow.svg", flow.send_diagram),
     Route(f"{REVIEW}/flow.json", flow.send_numbers),
+    Route(f"{REVIEW}/map", map.show_map_page),
+    Route(f"{REVIEW}/map/decisions", map.send_decisions),
 ]

@@ -19,6 +19,12 @@
   const n = new DataView(buffer).getUint32(4, true);
   const xs = new Float32Array(buffer, 8, n), ys = new Float32Array(buffer, 8 + 4 * n, n);
   const [years, journals, regionOf] = [0, 1, 2].map((column) => new Uint16Array(buffer, 8 + 8 * n + 2 * column * n, n));
+  let decisions = null; // of a review: a number for each row
+  if (canvas.dataset.decisions) {
+    const answer = await fetch(`${canvas.dataset.decisions}?${where}`);
+    if (answer.ok) decisions = new Uint8Array(await answer.arrayBuffer());
+    else document.querySelector("#colour [value=decision]").remove();
+  }
   const hits = canvas.dataset.hits.split(" ").filter(Boolean).map(Number);
   const question = canvas.dataset.x === undefined ? null : [+canvas.dataset.x, +canvas.dataset.y];
   const regions = [...document.querySelectorAll(".regions [data-region]")].map((item) => ({
@@ -80,6 +86,15 @@
       legend: () => [...journalNames.map((name, at) => [pick(NAMED[at]), name]), [pick(GREY), "other"]],
     },
   };
+  const DECIDED = ["not decided", "include", "exclude", "maybe", "conflict"];
+  const VERDICTS = [GREY, NAMED[2], NAMED[1], NAMED[4], NAMED[6]]; // green, red, amber, purple
+  if (decisions) {
+    schemes.decision = {
+      key: (row) => decisions[row],
+      colour: (key) => pick(VERDICTS[key]),
+      legend: () => DECIDED.map((name, key) => [pick(VERDICTS[key]), `${name}: ${decisions.filter((each) => each === key).length.toLocaleString("en")}`]),
+    };
+  }
   const select = document.getElementById("colour");
   let groups = []; // colour and rows: points of one colour are drawn together
   const group = () => {
