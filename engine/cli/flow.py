@@ -15,7 +15,7 @@ from engine.cli.options import index_options, read_id_file
 from engine.config import Config
 from engine.errors import UsageError
 from engine.phrases import pluralize
-from engine.terminal import dump_json, say
+from engine.terminal import dump_json, join_lines, say
 
 if TYPE_CHECKING:
     from engine.corpus.flow import Flow, OriginFlow
@@ -132,7 +132,7 @@ def _format_flow(name: str, flow: Flow, counts: ScreeningCounts | None) -> Itera
         yield f"  screened: {counts.screened:,}; excluded by title and abstract: {counts.excluded:,}"
         yield f"  reports sought: {counts.sought:,}; not retrieved: {counts.not_retrieved:,}"
         yield f"  reports assessed: {counts.assessed:,}"
-        yield from (f"  report excluded, {reason}: {n:,}" for reason, n in counts.reasons.items())
+        yield from (f"  report excluded, {join_lines(reason)}: {n:,}" for reason, n in counts.reasons.items())
         yield f"  included: {counts.included:,}"
         for what, n in (
             ("maybe", counts.maybe),
@@ -153,7 +153,7 @@ def _format_origins(flow: Flow) -> Iterator[str]:
     for origin in flow.origins:
         kind = " (register)" if origin.is_register else ""
         cells = [f"{getattr(origin, name):,}" for name in shown]
-        rows.append([origin.name + kind, *cells, _format_days(origin), _name_files(origin)])
+        rows.append([join_lines(origin.name) + kind, *cells, _format_days(origin), _name_files(origin)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *cells, days, files in rows:
         numbers = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:-2], strict=True))
@@ -169,4 +169,4 @@ def _format_days(origin: OriginFlow) -> str:
 def _name_files(origin: OriginFlow) -> str:
     """Return the names of the files of a database, the first three of many."""
     names = list(dict.fromkeys(file.name for file in origin.files))
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    return ", ".join(map(join_lines, names[:3])) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")

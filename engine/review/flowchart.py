@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
+from engine.characters import UNPRINTABLE
 from engine.svg import wrap_svg
 
 _SIZE, _LINE = 13, 18  # font size and line height, in pixels
@@ -16,6 +18,7 @@ _BLANK = 0.34  # width of a blank, in font sizes; a blank of an indent is twice 
 _THIN = " \u00a0.,:;il()'|"  # characters about as wide as a blank
 _NARROW = 290  # least width of a box
 _CHARACTERS = 46  # of a line, at most
+_NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")  # beside control characters
 _DARK = (
     "@media (prefers-color-scheme: dark) {"
     ".page{fill:#16191d}.box{fill:#1f242a;stroke:#8b98a5}.text{fill:#e6e9ec}.arrow{stroke:#b4bec8}.head{fill:#b4bec8}"
@@ -75,9 +78,9 @@ def draw_flowchart(title: str, steps: Sequence[Step]) -> str:
 
 
 def _wrap_lines(lines: Sequence[str]) -> tuple[str, ...]:
-    """Break long lines; what follows keeps the indent and two blanks more."""
+    """Break long lines; what follows keeps the indent and two blanks more. What XML can't hold becomes a blank."""
     wrapped: list[str] = []
-    for line in lines:
+    for line in (_NO_XML.sub(" ", UNPRINTABLE.sub(" ", line)) for line in lines):
         indent = line[: len(line) - len(line.lstrip())]
         wrapped += wrap(line, _CHARACTERS, initial_indent="", subsequent_indent=f"{indent}  ") or [""]
     return tuple(wrapped)

@@ -8,7 +8,7 @@ from engine.corpus.flow import count_flow
 from engine.corpus.merging.sightings import Fate
 from engine.corpus.storage.store import open_database
 from engine.records.abstract import Abstract
-from tests.corpus.drafts import opened
+from tests.corpus.drafts import created, opened
 from tests.corpus.merging.test_sightings import GOUT, read
 
 LUPUS = Abstract("PMID:2", "Lupus in men", "Rare.", pmid="2")
@@ -21,6 +21,7 @@ def flow_of(path: Path) -> tuple[dict[str, tuple[int, int, int, int, int]], dict
     n = corpus.count_totals().abstracts
     corpus.close()
     assert flow.left == n == sum(origin.left for origin in flow.origins)
+    assert all(origin.found == sum(file.found for file in origin.files) for origin in flow.origins)
     assert flow.found == sum(flow.duplicates.values()) + flow.rejected + flow.withdrawn + flow.left
     rows = {
         origin.name: (origin.found, origin.duplicates, origin.rejected, origin.withdrawn, origin.left)
@@ -62,6 +63,11 @@ def test_a_file_that_is_read_again_counts_once(tmp_path: Path) -> None:
             read(draft, "a.ris", records)
             list(draft.write_counts({}))
     assert flow_of(path) == ({"a.ris": (2, 0, 0, 0, 2)}, {})
+    corpus = open_database(path)
+    (origin,) = count_flow(corpus).origins
+    corpus.close()
+    assert (origin.first_read, origin.last_read) == (created(1)[:10], created(3)[:10])
+    assert origin.first_read < origin.last_read and [file.name for file in origin.files] == ["a.ris"]
 
 
 def test_what_pubmed_deleted_is_found_but_not_left(tmp_path: Path) -> None:

@@ -25,3 +25,11 @@ def test_text_stays_inside_the_boxes() -> None:
         assert x + len(text) * 13 * (0.94 if "W" in text else 0.3) < inside[0][0] + inside[0][2]
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     assert all(x + w < width and y + h < height for x, y, w, h in boxes)
+
+
+def test_texts_stay_texts_and_the_file_stays_xml() -> None:
+    hostile = "<script>alert(1)</script> \x00\x1b[31m\ud800\ufffe\n\r]]> &amp; \"'"
+    root = ElementTree.fromstring(draw_flowchart("Flow", [Step("Screening", (hostile,), (f"  {hostile}",))]))
+    assert not root.findall(f".//{SVG}script")
+    lines = " ".join(str(node.text) for node in root.iter(f"{SVG}text"))
+    assert "<script>alert(1)</script>" in lines and "]]> &amp; \"'" in lines
