@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
 MAX_ID = 255  # characters
@@ -58,6 +58,8 @@ _FIELD_LIST = re.compile(
 
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S+")
 _PLAIN_DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/[A-Za-z0-9_()-]+(?:[./][A-Za-z0-9][A-Za-z0-9_()-]*)*(?<![_()-])")
+_PMCID = re.compile(r"PMC[1-9][0-9]{0,9}")
+_WEB_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:[/?#]|$)")
 _SHORT_DOI = re.compile(r"10\.[0-9]{1,3}/\S+")  # no registrant has one, but people's own records may
 # SICIs hold <, > and ;, and some exports break them at a blank: "10.1002/(SICI)1097-0258(1998)17:15 <1661::AID…".
 _SICI = r"10\.[0-9]{4,9}/[^\s<>]{4,80}\s?<[^<>\s]{1,60}>\s?[0-9]\.[0-9]\.[A-Za-z]{2}\s?;\s?[0-9](?:-[0-9A-Za-z#])?"
@@ -274,6 +276,21 @@ def find_orcid(text: str) -> str:
 def build_pubmed_url(pmid: str | None) -> str:
     """Return the address of a record in PubMed; "" for what is no PMID."""
     return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/" if pmid and _PMID.fullmatch(pmid) else ""
+
+
+def build_pmc_url(pmcid: str) -> str:
+    """Return the address of a full text in PubMed Central; "" for what is no PMCID."""
+    return f"https://pmc.ncbi.nlm.nih.gov/articles/{pmcid}/" if _PMCID.fullmatch(pmcid) else ""
+
+
+def find_web_url(urls: Iterable[str]) -> str:
+    """Return the first address of the web, safe in HTML and Markdown; "" without one.
+
+    >>> find_web_url(["javascript:alert(1)", "https://example.org/a b.pdf"])
+    'https://example.org/a%20b.pdf'
+    """
+    found = next((url for url in urls if _WEB_URL.match(url)), "")
+    return quote(found, safe=":/?#@!$&+,;=%~", errors="replace")
 
 
 def build_doi_url(doi: str | None) -> str:

@@ -37,7 +37,7 @@ def explain_hits(
     why = []
     for candidate, hit, near in zip(chosen, hits, found, strict=True):
         there = words.get(candidate.doc_id, Occurrences((), (), ()))
-        share = _find_percentile(calibration, hit.score, of_records=of_records)
+        share = find_percentile(calibration, hit.score, of_records=of_records)
         why.append(Why(share, near, there.words, there.title, there.abstract))
     return [replace(hit, why=one) for hit, one in zip(hits, why, strict=True)]
 
@@ -86,7 +86,7 @@ def encode_sentences(
     return [(known | fresh)[doc_id] for doc_id in doc_ids]
 
 
-def _find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
+def find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
     """Return the percentage of random pairs with a lower cosine, to two decimals; None if not measured.
 
     of_records: the score is that of two whole records; otherwise of a text and a record. Between two quantiles the

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.corpus.facets import count_values, fold_name
+from engine.corpus.facets import Counted, count_values, fold_name
+from engine.options import Query
 from engine.query.generation import OpenGeneration
 from engine.query.ordering import is_selective
-from engine.query.plan import Question
+from engine.query.plan import Question, read_question
 from engine.query.ranking import Candidate, Ranking
 from engine.records.answer import ValueCount
 from engine.records.generation import DocIds
@@ -40,10 +41,26 @@ def count_groups(
     return listed, [f"{cut:,} rarer values of {field} are not listed"] if cut else []
 
 
+def count_facets(snapshot: OpenGeneration, query: Query, fields: Sequence[str], most: int) -> dict[str, Counted] | None:
+    """Count the records that qualify for a checked query, by each of some fields, or None if that is all of them.
+
+    There are the `most` most frequent values of each field, "" for none. A minimum score leaves out no record.
+    """
+    doc_ids = _list_among(snapshot, read_question(snapshot, query))
+    if doc_ids is None:
+        return None
+    return {field: count_values(snapshot.corpus, field, doc_ids)[:most] for field in fields}
+
+
 def _list_qualified(snapshot: OpenGeneration, question: Question, found: Ranking) -> DocIds | None:
-    """Return the ids of the records that qualify; None stands for all."""
+    """Return the ids of the records that qualify and reach the minimum score; None stands for all."""
     if question.query.min_score is not None:  # all that reach it are there
         return np.array([one.doc_id for one in found.candidates], np.int64)
+    return _list_among(snapshot, question)
+
+
+def _list_among(snapshot: OpenGeneration, question: Question) -> DocIds | None:
+    """Return the ids of the records that qualify; None stands for all."""
     if question.query.mode == "keyword" and not question.is_search:
         ranked, _ = snapshot.get_words().rank(question.wording, snapshot.vectors.size, question.among, count=False)
         return np.array([doc_id for doc_id, _ in ranked], np.int64)

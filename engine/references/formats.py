@@ -32,6 +32,7 @@ class _FileFormat:
     media_type: str
     write: _Pieces | None = None  # None: it takes options, or is not a text
     has_columns: bool = False  # it has further columns of any name, such as those of decisions
+    programs: str = ""  # that read it, for people
 
 
 def _write_list(cited: Iterable[Cited], title: str, *, style: str) -> Iterator[str]:
@@ -40,22 +41,35 @@ def _write_list(cited: Iterable[Cited], title: str, *, style: str) -> Iterator[s
 
 
 FORMATS = {
-    ".ris": _FileFormat("RIS", "application/x-research-info-systems; charset=utf-8", write_ris),
-    ".nbib": _FileFormat("MEDLINE", "application/nbib; charset=utf-8", write_medline),
-    ".bib": _FileFormat("BibTeX", "application/x-bibtex; charset=utf-8", write_bibtex),
-    ".xml": _FileFormat("EndNote XML", "application/xml", write_endnote),
-    ".csl.json": _FileFormat("CSL-JSON", "application/vnd.citationstyles.csl+json", write_csl),
-    ".csv": _FileFormat("CSV", "text/csv; charset=utf-8", has_columns=True),
-    ".tsv": _FileFormat("TSV", "text/tab-separated-values; charset=utf-8", has_columns=True),
-    ".xlsx": _FileFormat(
-        "Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", has_columns=True
+    ".ris": _FileFormat(
+        "RIS",
+        "application/x-research-info-systems; charset=utf-8",
+        write_ris,
+        programs="Zotero, EndNote, Rayyan, Covidence",
     ),
-    ".json": _FileFormat("JSON", "application/json", write_json_array, has_columns=True),
-    ".jsonl": _FileFormat("JSON lines", "application/jsonl", write_json_lines, has_columns=True),
-    ".md": _FileFormat("Markdown", "text/markdown; charset=utf-8", write_markdown),
+    ".nbib": _FileFormat("MEDLINE", "application/nbib; charset=utf-8", write_medline, programs="EndNote, Rayyan"),
+    ".bib": _FileFormat("BibTeX", "application/x-bibtex; charset=utf-8", write_bibtex, programs="JabRef, LaTeX"),
+    ".xml": _FileFormat("EndNote XML", "application/xml", write_endnote, programs="EndNote"),
+    ".csl.json": _FileFormat(
+        "CSL-JSON", "application/vnd.citationstyles.csl+json", write_csl, programs="Zotero, pandoc"
+    ),
+    ".csv": _FileFormat("CSV", "text/csv; charset=utf-8", has_columns=True, programs="Excel, ASReview, Rayyan"),
+    ".tsv": _FileFormat("TSV", "text/tab-separated-values; charset=utf-8", has_columns=True, programs="spreadsheets"),
+    ".xlsx": _FileFormat(
+        "Excel",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        has_columns=True,
+        programs="spreadsheets",
+    ),
+    ".json": _FileFormat("JSON", "application/json", write_json_array, has_columns=True, programs="scripts"),
+    ".jsonl": _FileFormat("JSON lines", "application/jsonl", write_json_lines, has_columns=True, programs="scripts"),
+    ".md": _FileFormat("Markdown", "text/markdown; charset=utf-8", write_markdown, programs="notes"),
     **{
         f".{name}.txt": _FileFormat(
-            f"references ({style.label})", "text/plain; charset=utf-8", partial(_write_list, style=name)
+            f"references ({style.label})",
+            "text/plain; charset=utf-8",
+            partial(_write_list, style=name),
+            programs="Word, e-mail",
         )
         for name, style in STYLES.items()
     },

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.query.explanation import _find_percentile
+from engine.query.explanation import find_percentile
 from engine.records.generation import Calibration
 
 SCORES = st.floats(-1, 1).map(lambda score: float(np.float32(score)))
@@ -34,34 +34,34 @@ def of(texts: list[float]) -> Calibration:
     ],
 )
 def test_texts_by_hand(score: float, expected: float) -> None:
-    assert _find_percentile(HAND, score, of_records=False) == expected
+    assert find_percentile(HAND, score, of_records=False) == expected
 
 
 @pytest.mark.parametrize(
     ("score", "expected"), [(0.299999, 0.0), (0.3, 0.0), (0.300001, 50.0), (0.6, 62.5), (0.9, 75.0), (0.95, 90.0)]
 )
 def test_records_have_quantiles_of_their_own_and_equal_cosines_are_not_lower(score: float, expected: float) -> None:
-    assert _find_percentile(HAND, score, of_records=True) == expected
+    assert find_percentile(HAND, score, of_records=True) == expected
 
 
 def test_nothing_measured_nothing_said() -> None:
-    assert _find_percentile(None, 0.5, of_records=False) is None
+    assert find_percentile(None, 0.5, of_records=False) is None
 
 
 def test_the_last_bits_of_a_cosine_decide_nothing() -> None:
     same = of([1.0, 1.0, 1.0])
     for score in (0.9999999, 1.0, 1.0000001):
-        assert _find_percentile(same, score, of_records=False) == 0.0
+        assert find_percentile(same, score, of_records=False) == 0.0
     assert (
-        _find_percentile(HAND, 0.20000003, of_records=False)
-        == _find_percentile(HAND, 0.19999997, of_records=False)
+        find_percentile(HAND, 0.20000003, of_records=False)
+        == find_percentile(HAND, 0.19999997, of_records=False)
         == 50.0
     )
 
 
 @given(LISTS, SCORES, SCORES)
 def test_a_higher_score_never_has_a_lower_share(texts: list[float], one: float, other: float) -> None:
-    low, high = (_find_percentile(of(texts), score, of_records=False) for score in sorted((one, other)))
+    low, high = (find_percentile(of(texts), score, of_records=False) for score in sorted((one, other)))
     assert low is not None and high is not None and 0.0 <= low <= high <= 99.99
 
 
@@ -73,7 +73,7 @@ def test_a_share_lies_between_those_of_the_quantiles_around_it(texts: list[float
     measured = of(texts)
     lower = [share for share, q in zip(measured.shares, texts, strict=True) if q < score]
     upper = [share for share, q in zip(measured.shares, texts, strict=True) if q >= score]
-    found = _find_percentile(measured, score, of_records=False)
+    found = find_percentile(measured, score, of_records=False)
     assert found is not None
     if not lower:
         assert found == 0.0

@@ -20,7 +20,7 @@ from engine.index.layout import write_file
 from engine.index.manifest import dump_manifest, read_manifest
 from engine.index.parts import Part, SegmentedIndex
 from engine.options import IndexSettings
-from engine.query.explanation import _find_percentile
+from engine.query.explanation import find_percentile
 from engine.query.verdict import VERSION
 from engine.receipts import open_json
 from engine.records.abstract import Abstract
@@ -90,7 +90,7 @@ def measured(folder: Path, titles: Sequence[str], vectors: Vectors, each: int = 
 def test_records_that_are_all_the_same(tmp_path: Path) -> None:
     found = measured(tmp_path, ["1"] * 30, axes([1] * 30, 4))
     assert found == Calibration(_SHARES, (1.0,) * len(_SHARES), (1.0,) * len(_SHARES), 30 * 29, 30)
-    assert _find_percentile(found, 1.0, of_records=True) == 0.0
+    assert find_percentile(found, 1.0, of_records=True) == 0.0
 
 
 def test_a_record_is_never_compared_with_itself(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_quantiles_against_plain_python(scores: list[float]) -> None:
 def test_a_percentile_is_the_share_of_pairs_to_within_one_step(thousandths: list[int], thousandth: int) -> None:
     """The oracle counts; quantiles are a hundredth apart, and one of n pairs may lie on either side."""
     n, values = len(thousandths), _compute_quantiles([np.array(thousandths, np.float64) / 1000])
-    found = _find_percentile(Calibration(_SHARES, values, values, n, 40), thousandth / 1000, of_records=False)
+    found = find_percentile(Calibration(_SHARES, values, values, n, 40), thousandth / 1000, of_records=False)
     lower = 100 * sum(value < thousandth for value in thousandths) / n
     assert found == pytest.approx(lower, abs=1 + 100 / n)
 

@@ -17,10 +17,20 @@ from engine.serve.work.facets import Bar, Facets, read_facets
 
 _FROM = Parameter("from", "First year.", ValueKind.INTEGER, low=1000, high=9999)
 _TO = Parameter("to", "Last year.", ValueKind.INTEGER, low=1000, high=9999)
-PAGE = (*SEARCH, _FROM, _TO)
-FIELDS = tuple(option for option in (*FILTERS, *RANKING) if option.form_label)  # the years have two fields of their own
+_VIEWS = {"compact": "Compact", "abstract": "Abstracts"}  # how much of each hit is shown, and its label; default first
+_VIEW = Parameter("view", "How much of each hit is shown.", choices=tuple(_VIEWS))
+UNSEEN = (_VIEW.name,)  # parameters that change how a page looks, and not what is found
+PAGE = (*SEARCH, _FROM, _TO, _VIEW)
+_FIRST = ("sort", "type", "journal", "mesh")  # fields at the top, in this order
+FURTHER = ("where", "group_by", "n", "explain")  # fields that are folded away
+FIELDS = tuple(  # the years have two fields of their own
+    sorted(
+        (option for option in (*FILTERS, *RANKING) if option.form_label),
+        key=lambda option: _FIRST.index(option.name) if option.name in _FIRST else len(_FIRST),
+    )
+)
 _OWN_FIELDS = {"q", "mode", "n", "explain", "i", "from", "to"} | {o.name for o in FIELDS if not o.kind.is_repeatable}
-HIDDEN = {option.name for option in FILTERS if option.kind is ValueKind.IDS}
+HIDDEN = {option.name for option in FILTERS if option.kind is ValueKind.IDS} | set(UNSEEN)
 _FLAG_NAMES = {parameter.name for parameter in SEARCH if parameter.kind in BOOLEANS}
 _WHOLE_NAMES = {parameter.name for parameter in SEARCH if parameter.kind is ValueKind.INTEGER}
 _MODE_LABELS: dict[Mode, str] = {"semantic": "meaning", "keyword": "words", "hybrid": "both"}
@@ -65,6 +75,11 @@ class _Form:
     def known(self) -> dict[str, Counted]:
         """The suggested names of each field, with their numbers of records."""
         return {"journal": self.facets.journals, "mesh": self.facets.mesh, "type": self.facets.types}
+
+    @property
+    def is_further(self) -> bool:
+        """Whether a field that is folded away has a value."""
+        return any(name in FURTHER for name, _ in self.state.pairs)
 
     def is_within(self, bar: Bar) -> bool:
         """Return whether the years of a bar overlap the range of the form."""
@@ -121,6 +136,22 @@ def build_form(index: Index, state: State) -> _Form:
         if name not in own and (name != "year" or not (low or high))
     )
     return _Form(state, read_facets(index), low, high, kept, rerankers)
+
+
+def build_view_choices(state: State) -> list[tuple[str, str, str, bool]]:
+    """Return value, label and URL of each choice of how much of a hit is shown, and whether it is chosen."""
+    usual = next(iter(_VIEWS))
+    chosen = next((value for name, value in state.pairs if name == _VIEW.name), usual)
+    others = state.drop_names(UNSEEN)
+    return [
+        (
+            view,
+            label,
+            (others if view == usual else State((*others.pairs, (_VIEW.name, view)))).build_address("/"),
+            view == chosen,
+        )
+        for view, label in _VIEWS.items()
+    ]
 
 
 def _list_reranker_choices(index: Index, chosen: str) -> tuple[tuple[str, str], ...]:

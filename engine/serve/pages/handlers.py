@@ -19,13 +19,31 @@ from engine.references.formats import FORMATS
 from engine.serve.api.bodies import build_status_body
 from engine.serve.http.failures import Failure, classify_error
 from engine.serve.http.prefix import get_root, link
-from engine.serve.pages.form import FIELDS, HIDDEN, PAGE, build_form, canonicalise, is_canonical
+from engine.serve.pages.facets import build_facet_views
+from engine.serve.pages.form import (
+    FIELDS,
+    FURTHER,
+    HIDDEN,
+    PAGE,
+    UNSEEN,
+    build_form,
+    build_view_choices,
+    canonicalise,
+    is_canonical,
+)
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
-from engine.serve.pages.views import build_chips, build_group_views, build_hit_views, build_paging
+from engine.serve.pages.views import (
+    build_chips,
+    build_group_views,
+    build_headline,
+    build_hit_views,
+    build_paging,
+)
 from engine.serve.request.parameters import RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, get_site, read_pairs, read_values, respond
+from engine.serve.work.facets import FieldCounts, count_qualified, read_facets
 
 _SEE_OTHER = 303
 EXPLAINED = 20  # explained hits per page; a hundred would take about 3 s
@@ -53,7 +71,7 @@ def _show_refused(request: Request, failure: Failure) -> Response:
     kept = tuple(pair for pair in read_pairs(request) if pair[1].strip() and pair[0] != "i")
     index, state = shelf.get_index(name), State((*kept, ("i", name)) if name else kept)
     fields = _build_form_fields(index, shelf.names, state)
-    body = render_page("search", title="Search", answer=None, problem=failure.message, **fields)
+    body = render_page("search", title="Search", answer=None, problem=failure.message, facets={}, **fields)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))
 
 
@@ -61,12 +79,13 @@ def _build_form_fields(index: Index, names: list[str], state: State) -> dict[str
     """Return the template values of the form."""
     return {
         "form": build_form(index, state),
-        "formats": [suffix[1:] for suffix in FORMATS],
+        "formats": [(suffix[1:], f"{kind.name}: {kind.programs}") for suffix, kind in FORMATS.items()],
         "here": "search",
         "index": index,
         "names": names,
         "state": state,
         "fields": FIELDS,
+        "further": FURTHER,
         "hidden": HIDDEN,
         "lengths": {parameter.name: parameter.length for parameter in PAGE},
         "where": state.keep_names(("i",)).build_address(""),
@@ -77,14 +96,23 @@ def _render_search_page(index: Index, names: list[str], state: State, query: Que
     """Render the search page."""
     fields = _build_form_fields(index, names, state)
     if not query.text and not query.like:
-        return render_page("search", title="Search", answer=None, problem="", **fields)
+        counts = FieldCounts(read_facets(index).lists, is_whole=True)
+        facets = build_facet_views(counts, state)
+        return render_page("search", title="Search", answer=None, problem="", facets=facets, **fields)
     answer = index.ask(query, n_explained=EXPLAINED)
+    counts = count_qualified(index, answer.query)
+    fields |= {"facets": build_facet_views(counts, state), "is_whole": counts.is_whole}
     return render_page(
         "search",
         title=query.text[:80] or "Similar records",
         answer=answer,
         hits=build_hit_views(index, answer, state),
         chips=build_chips(state),
+        headline=build_headline(index, answer),
+        views=(views := build_view_choices(state)),
+        chosen_view=next(name for name, _, _, is_chosen in views if is_chosen),
+        any_marks=any(hit.why for hit in answer.hits),
+        unseen=state.drop_names(UNSEEN),
         groups=build_group_views(answer, state),
         paging=build_paging(answer, state),
         question=_name_question(index, query),

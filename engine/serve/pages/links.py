@@ -43,6 +43,11 @@ class State:
         """Return the state at the first hit, without export parameters."""
         return State(tuple(pair for pair in self.pairs if pair[0] not in _PAGING))
 
+    def drop_names(self, names: Iterable[str]) -> State:
+        """Return the state without these names, at the same hit."""
+        unwanted = set(names)
+        return State(tuple(pair for pair in self.pairs if pair[0] not in unwanted))
+
     def keep_names(self, names: Iterable[str]) -> State:
         """Return the state with only these names."""
         wanted = set(names)

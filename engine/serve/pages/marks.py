@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from engine.records.answer import Hit, Span
+from engine.serve.pages.sections import find_labels
 
 SHORT = 700  # characters up to which an abstract is shown whole
 _AROUND = 180  # characters shown before and after the nearest sentence
@@ -19,19 +20,25 @@ class MarkedPiece:
     text: str
     is_best: bool = False  # in the sentence nearest to the query
     is_word: bool = False  # in a word of the query
+    is_label: bool = False  # in the label of a section
+    is_lead: bool = False  # before the nearest sentence, which comes first where there is little room
 
 
 def split_pieces(
-    text: str, best: Sequence[Span] = (), words: Sequence[Span] = (), window: Span | None = None
+    text: str,
+    best: Sequence[Span] = (),
+    words: Sequence[Span] = (),
+    window: Span | None = None,
+    labels: Sequence[Span] = (),
 ) -> list[MarkedPiece]:
     """Split a text, or a window of it, into pieces that add up to it; spans may overlap."""
     first, last = window or (0, len(text))
     ends = {first, last}
-    for start, end in (*best, *words):
+    for start, end in (*best, *words, *labels):
         ends |= {min(max(position, first), last) for position in (start, end)}
     order = sorted(ends)
     return [
-        MarkedPiece(text[start:end], _is_inside(start, best), _is_inside(start, words))
+        MarkedPiece(text[start:end], *(_is_inside(start, spans) for spans in (best, words, labels)))
         for start, end in zip(order, order[1:], strict=False)
     ]
 
@@ -50,16 +57,39 @@ class AbstractView:
     cut_after: bool
     whole: list[MarkedPiece]  # the whole abstract; empty if the extract is the whole abstract
 
+    @property
+    def extract_sections(self) -> list[list[MarkedPiece]]:
+        """The extract by the sections that it has a part of; what comes before the nearest sentence is its lead."""
+        first = next((place for place, piece in enumerate(self.extract) if piece.is_best), 0)
+        return list(_group_sections([replace(p, is_lead=place < first) for place, p in enumerate(self.extract)]))
+
+    @property
+    def whole_sections(self) -> list[list[MarkedPiece]]:
+        """The whole abstract by its sections; empty if the extract is the whole abstract."""
+        return list(_group_sections(self.whole))
+
 
 def mark_abstract(hit: Hit) -> AbstractView:
     """Return the abstract of a hit with the nearest sentence and the words of the query marked."""
     text = hit.abstract
     best = [hit.why.sentences[0].span] if hit.why and hit.why.sentences else []
     words = hit.why.abstract_spans if hit.why else ()
-    window = _extract(text, best[0] if best else None)
+    window, labels = _extract(text, best[0] if best else None), find_labels(text)
     cut = (window[0] > 0, window[1] < len(text))
-    whole = split_pieces(text, best, words) if any(cut) else []
-    return AbstractView(split_pieces(text, best, words, window), *cut, whole)
+    whole = split_pieces(text, best, words, labels=labels) if any(cut) else []
+    return AbstractView(split_pieces(text, best, words, window, labels), *cut, whole)
+
+
+def _group_sections(pieces: Sequence[MarkedPiece]) -> Iterator[list[MarkedPiece]]:
+    """Yield the pieces of each section, which begins with its label; the first may have none."""
+    section: list[MarkedPiece] = []
+    for place, piece in enumerate(pieces):
+        if piece.is_label and place and not pieces[place - 1].is_label:
+            yield section
+            section = []
+        section.append(piece)
+    if section:
+        yield section
 
 
 def _extract(text: str, best: Span | None) -> Span:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.options import BY_FIELD, FILTERS
+from engine.identifiers import build_doi_url, build_pmc_url, build_pubmed_url, find_web_url
+from engine.options import BY_FIELD, FILTERS, RELEVANCE
+from engine.phrases import pluralize
+from engine.query.explanation import find_percentile
 from engine.query.index import Index
+from engine.query.ordering import describe_sort
+from engine.query.verdict import has_standards
 from engine.records.abstract import Abstract, Notice
-from engine.records.answer import Answer, Hit
+from engine.records.answer import Answer, AnswerVerdict, Hit
+from engine.references.citation import format_locator
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, split_pieces
@@ -17,6 +23,44 @@ from engine.serve.request.parameters import FLAGS
 
 _WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
 _NAMED = 6  # authors shown before "et al."
+_WORDS_NAMED = 5  # that no record holds
+_STRENGTHS = (
+    (99.0, "strong"),
+    (95.0, "fair"),
+    (0.0, "weak"),
+)  # least share of unrelated pairs that a hit is nearer than
+_BY_WORDS = "by words"  # a hit that is weak by meaning, but holds words of the question
+_KINDS = {  # publication types that a reader wants to see at a glance, folded, and how they are shown
+    "randomized controlled trial": "RCT",
+    "equivalence trial": "RCT",
+    "pragmatic clinical trial": "trial",
+    "adaptive clinical trial": "trial",
+    "controlled clinical trial": "trial",
+    "clinical trial": "trial",
+    "clinical trial protocol": "protocol",
+    "systematic review": "systematic review",
+    "meta analysis": "meta-analysis",
+    "network meta analysis": "meta-analysis",
+    "review": "review",
+    "scoping review": "review",
+    "guideline": "guideline",
+    "practice guideline": "guideline",
+    "observational study": "observational",
+    "case reports": "case report",
+    "case report": "case report",
+    "editorial": "editorial",
+    "letter": "letter",
+    "comment": "comment",
+    "news": "news",
+    "preprint": "preprint",
+    "conference abstract": "conference",
+    "conference paper": "conference",
+    "published erratum": "erratum",
+    "erratum": "erratum",
+}
+_VERDICTS = {"clear": "Clearly about this", "related": "Related to this"}
+_PHASE = re.compile(r"clinical trial, (phase [ivx/]+)")
+_COVERED = {"systematic review": "review", "meta-analysis": "review", "RCT": "trial"}  # kinds that say more than others
 _CHIPS = {option.name: option for option in BY_FIELD.values() if option.chip or any(option.chip_values)}
 _SINGLE = ("year", "journal")  # a record has one value of them
 _CARRIED = tuple(option.name for option in FILTERS if option.name != "ids")  # filters kept by the link "Similar"
@@ -30,11 +74,14 @@ class _HitView:
     record: Abstract
     title: list[MarkedPiece]
     shown: AbstractView
-    badges: list[str]
-    worth: str  # meaning of the score, in words
-    scores: str  # ranks and scores of hybrid and keyword mode
+    badges: list[str]  # warnings
+    kinds: list[str]  # of publication: "RCT", "review"
+    strength: str  # how good a match the hit is, in a word; "" if nothing was measured to tell it by
+    numbers: str  # what the hit was ranked by
+    locator: str  # volume, issue and pages
     pubmed: str
     doi: str
+    fulltext: str  # URL of the full text: in PubMed Central, else as the source gives it
     page: str  # URL of its record page
     similar: str
     hide: str
@@ -52,6 +99,18 @@ class _Chip:
     label: str
     value: str
     href: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Headline:
+    """What stands above the hits; each "" where there is nothing to say."""
+
+    count: str  # which hits are shown, of how many records
+    order: str  # if it is not by relevance
+    holding: str  # how many records hold the words
+    level: str  # of the verdict: "clear" or "related"
+    verdict: str  # the same in words
+    warning: str  # that nothing is clearly about the question, or why there is no verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +141,54 @@ def format_byline(authors: Sequence[str]) -> str:
 
 def build_hit_views(index: Index, answer: Answer, state: State) -> list[_HitView]:
     """Return the hits of an answer, ready to display, in their order."""
-    records = index.get_records(answer.hits)
-    return [_build_hit_view(hit, record, state) for hit, record in zip(answer.hits, records, strict=True)]
+    records, calibration = index.get_records(answer.hits), index.manifest.calibration
+    shares = [find_percentile(calibration, hit.score, of_records=not answer.query.text) for hit in answer.hits]
+    return [
+        _build_hit_view(hit, record, state, share)
+        for hit, record, share in zip(answer.hits, records, shares, strict=True)
+    ]
 
 
-def _build_hit_view(hit: Hit, record: Abstract, state: State) -> _HitView:
-    """Return one hit, ready to display."""
+def _build_hit_view(hit: Hit, record: Abstract, state: State, share: float | None = None) -> _HitView:
+    """Return one hit, ready to display; share is the percentage of unrelated pairs that it is nearer than."""
     where = state.keep_names(("i",))
-    similar = state.keep_names(("i", "n", *_CARRIED))  # a search by example has no text
+    similar = state.keep_names(("i", "n", "view", *_CARRIED))  # a search by example has no text
     return _HitView(
         hit=hit,
         record=record,
         title=split_pieces(hit.title or "[no title]", words=hit.why.title_spans if hit.why and hit.title else ()),
         shown=mark_abstract(hit),
         badges=list(list_badges(record)),
-        worth=_describe_score(hit),
-        scores=", ".join(_list_scores(hit)),
+        kinds=_list_kinds(record),
+        strength=_name_strength(hit, share),
+        numbers="; ".join(_list_numbers(hit, share)),
+        locator=format_locator(record),
         pubmed=build_pubmed_url(hit.pmid),
         doi=build_doi_url(hit.doi),
+        fulltext=build_pmc_url(record.pmcid) or find_web_url(record.urls),
         page=where.set_value("id", hit.id).build_address("/record"),
         similar=similar.set_value("like", hit.id).build_address("/"),
         hide=state.add_value("hide", hit.id).build_address("/"),
     )
+
+
+def _list_kinds(record: Abstract) -> list[str]:
+    """Return the kinds of publication of a record that a reader wants to see at a glance.
+
+    >>> _list_kinds(Abstract("a", "T", "", publication_types=("Journal Article", "Review", "Meta-Analysis")))
+    ['meta-analysis']
+    """
+    found = dict.fromkeys(filter(None, map(_name_kind, record.publication_types)))
+    covered = {_COVERED[kind] for kind in found if kind in _COVERED}
+    return [kind for kind in found if kind not in covered]
+
+
+def _name_kind(publication_type: str) -> str:
+    """Return the short name of a publication type; "" for one that tells little."""
+    folded = publication_type.casefold().rpartition(":")[2].strip()  # "Journal: Conference Abstract"
+    if phase := _PHASE.fullmatch(folded):
+        return f"trial, phase {phase[1].removeprefix('phase ').upper()}"
+    return _KINDS.get(folded.replace("-", " "), "")
 
 
 def list_badges(record: Abstract) -> Iterator[str]:
@@ -115,10 +200,20 @@ def list_badges(record: Abstract) -> Iterator[str]:
         yield Notice.IS_RETRACTION
 
 
-def _describe_score(hit: Hit) -> str:
-    """Return the meaning of a score in words; "" if unknown."""
-    share = hit.why.percentile if hit.why else None
-    return "" if share is None else f"higher than {share:g} % of unrelated pairs"
+def _name_strength(hit: Hit, share: float | None) -> str:
+    """Return how good a match a hit is, in a word; "" if unknown."""
+    if share is None:
+        return ""
+    word = next(word for least, word in _STRENGTHS if share >= least)
+    return _BY_WORDS if word == _STRENGTHS[-1][1] and hit.bm25 else word
+
+
+def _list_numbers(hit: Hit, share: float | None) -> Iterator[str]:
+    """Yield the cosine of a hit, what it means, its ranks and its other scores."""
+    yield f"cosine {hit.score:.3f}"
+    if share is not None:
+        yield f"nearer than {share:g} % of unrelated pairs"
+    yield from _list_scores(hit)
 
 
 def _list_scores(hit: Hit) -> Iterator[str]:
@@ -157,6 +252,49 @@ def build_chips(state: State) -> list[_Chip]:
     if hidden := [value for name, value in state.pairs if name == "hide"]:
         chips.append(_Chip(_CHIPS["hide"].chip, f"{len(hidden):,}", state.drop_value("hide").build_address("/")))
     return chips
+
+
+def build_headline(index: Index, answer: Answer) -> _Headline:
+    """Return how many hits there are of how many records, how many hold the words, and the verdict on the answer."""
+    query, verdict = answer.query, answer.verdict
+    warning = level = ""
+    if verdict and verdict.level == "nothing" and answer.hits:
+        warning = "Nothing here is clearly about this. These records are the nearest."
+    elif verdict and verdict.level:
+        level = verdict.level
+    elif verdict and has_standards(index.manifest):
+        warning = f"{verdict.text[:1].upper()}{verdict.text[1:]}"
+    return _Headline(
+        _count_hits(answer),
+        describe_sort(query.sort) if query.sort != RELEVANCE and answer.hits else "",
+        _count_holding(verdict) if verdict and answer.hits else "",
+        level,
+        _VERDICTS.get(level, ""),
+        warning,
+    )
+
+
+def _count_hits(answer: Answer) -> str:
+    """Return which hits are shown, of how many records."""
+    query, shown, n = answer.query, len(answer.hits), answer.n_qualified
+    if not shown:
+        return f"No hits among {pluralize(n, 'record')}" if n else "No hits"
+    if shown == n:
+        return "The only record that qualifies" if n == 1 else f"All {n:,} records that qualify"
+    if query.offset:
+        return f"Hits {query.offset + 1:,} to {query.offset + shown:,} of {n:,}"
+    first = "Nearest" if query.mode != "keyword" and query.sort == RELEVANCE else "First"
+    return f"{first} {shown:,} of {n:,}"
+
+
+def _count_holding(verdict: AnswerVerdict) -> str:
+    """Return how many records hold the words of a question, or match a search."""
+    n = verdict.n_holding
+    if verdict.is_search:
+        return f"{n:,} match{'es' if n == 1 else ''} the search"
+    if verdict.missing:
+        return f"no record holds {', '.join(verdict.missing[:_WORDS_NAMED])}"
+    return f"{n:,} contain{'s' if n == 1 else ''} all your words" if n else "none contains all your words"
 
 
 def build_group_views(answer: Answer, state: State) -> list[_GroupView]:

@@ -70,7 +70,9 @@ def test_each_kind_of_file_says_what_it_is(client: TestClient) -> None:
         response = client.get(f"/export?q=gout&format={name}")
         assert response.status_code == 200 and response.headers["content-type"] == kind
     shown = page(client, "/", ("q", "gout"))
-    assert texts(shown, "//select[@id='format']/option") == [suffix[1:] for suffix in FORMATS]
+    assert shown.xpath("//select[@id='format']/option/@value") == [suffix[1:] for suffix in FORMATS]
+    told = texts(shown, "//select[@id='format']/option")
+    assert told[0] == "RIS: Zotero, EndNote, Rayyan, Covidence" and all(": " in one for one in told)
 
 
 def test_ticked_hits_and_the_first_ones_can_be_had_alone(client: TestClient) -> None:
@@ -96,7 +98,7 @@ def test_the_form_below_the_hits_exports_the_same_search(client: TestClient, ind
     sizes = [one.get("value") for one in shown.xpath("//select[@id='top']/option")]
     assert sizes == ["", "100", "500", "1000"]
     assert texts(page(client, "/", ("q", "gout"), ("n", 100)), "//select[@id='top']/option") == [
-        "the ticked hits, or this page"
+        "ticked, or all 46 shown"
     ]
 
 

@@ -210,12 +210,17 @@ def test_a_page_shows_the_hits_of_the_search(client: TestClient, index: Index) -
     answer = index.ask(Query("gout", top_k=20, mode="hybrid", explain=True))
     assert ids(shown) == [hit.id for hit in answer.hits]
     assert texts(shown, "//li/h3") == [hit.title for hit in answer.hits]
-    assert [float(one.text) for one in shown.xpath("//span[@class='score']/b")] == pytest.approx(
+    numbers = texts(shown, "//li//div[@class='numbers']")
+    assert [float(one.split(";")[0].removeprefix("cosine ")) for one in numbers] == pytest.approx(
         [hit.score for hit in answer.hits], abs=0.0006
     )
+    assert shown.xpath("//li//span[contains(@class, 'strength')]/@title") == numbers
+    assert answer.verdict is not None
     assert " ".join(only(shown, "//h2[@id='found']").text_content().split()) == (
-        f"1 to 20 of {answer.n_qualified} records in toy, generation {index.generation:06d}"
+        f"Nearest 20 of {answer.n_qualified} in toy · {answer.verdict.n_holding} contain all your words"
     )
+    details = only(shown, "//details[@class='record']").text_content()
+    assert f"toy, generation {index.generation:06d}" in details and str(answer.verdict)[1:] in details
     assert only(shown, "/html/head/title").text == "gout · abstract-engine"
     abstracts = [hit.abstract.strip() for hit in answer.hits if 0 < len(hit.abstract) <= 700]
     assert len(abstracts) > 10 and set(abstracts) <= set(texts(shown, "//p[contains(@class, 'extract')]"))
@@ -592,8 +597,12 @@ def test_of_a_long_page_the_first_hits_are_explained(client: TestClient, index: 
     answer = index.ask(Query("gout", top_k=30, explain=True), n_explained=20)
     assert ids(shown) == [hit.id for hit in answer.hits]
     assert "only the first 20 hits are explained" in texts(shown, "//p[@class='note']")
-    explained = ["higher than" in text for text in texts(shown, "//span[@class='score']")]
-    assert explained == [True] * 20 + [False] * 10
+    marked = [
+        bool(one.xpath(".//p[contains(@class, 'extract')]//mark[contains(@class, 'best')]"))
+        for one in shown.xpath("//ol/li")
+    ]
+    assert marked == [bool(hit.why and hit.why.sentences) for hit in answer.hits]
+    assert any(marked[:20]) and not any(marked[20:])
     assert not texts(page(client, "/", ("q", "gout"), ("n", 20)), "//p[@class='note']")
 
 

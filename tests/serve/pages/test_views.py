@@ -5,19 +5,22 @@ import pytest
 
 from engine import Query, open_index
 from engine.records.abstract import Abstract, Notice
-from engine.records.answer import Answer, Hit, ValueCount, Why
+from engine.records.answer import Answer, AnswerVerdict, Hit, ValueCount, Why
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import MarkedPiece
 from engine.serve.pages.views import (
     _build_hit_view,
-    _describe_score,
-    _format_byline,
     _format_ordinal,
+    _list_kinds,
+    _list_numbers,
     _list_scores,
+    _name_strength,
     build_chips,
     build_group_views,
+    build_headline,
     build_hit_views,
     build_paging,
+    format_byline,
     list_badges,
 )
 from engine.serve.request.parameters import FILTERS, SEARCH, RequestValues
@@ -78,9 +81,9 @@ def test_a_hit_without_a_title_says_so() -> None:
 
 
 def test_the_first_authors_are_named() -> None:
-    assert _format_byline(()) == ""
-    assert _format_byline("ABCDEF") == "A; B; C; D; E; F"
-    assert _format_byline("ABCDEFG") == "A; B; C; D; E; F et al."
+    assert format_byline(()) == ""
+    assert format_byline("ABCDEF") == "A; B; C; D; E; F"
+    assert format_byline("ABCDEFG") == "A; B; C; D; E; F et al."
     assert _build_hit_view(HIT, RECORD, STATE).byline == "Smith J; Beck A"
 
 
@@ -94,16 +97,43 @@ def test_badges_say_what_a_reader_must_know() -> None:
     assert _build_hit_view(HIT, replace(RECORD, retracted=True), STATE).badges == ["retracted"]
 
 
-def test_a_score_is_put_into_words_where_it_was_measured() -> None:
-    assert _describe_score(HIT) == _describe_score(replace(HIT, why=why(None))) == ""
-    assert _describe_score(replace(HIT, why=why(99.9))) == "higher than 99.9 % of unrelated pairs"
-    assert _describe_score(replace(HIT, why=why(0.0))) == "higher than 0 % of unrelated pairs"
+def test_a_score_is_put_into_a_word_where_it_was_measured() -> None:
+    assert _name_strength(HIT, None) == ""
+    assert [_name_strength(HIT, share) for share in (99.99, 99.0, 98.99, 95.0, 94.99, 0.0)] == [
+        "strong", "strong", "fair", "fair", "weak", "weak",
+    ]  # fmt: skip
+    assert [_name_strength(replace(HIT, bm25=bm25), 12.0) for bm25 in (3.1, 0.0)] == ["by words", "weak"]
+    assert _name_strength(replace(HIT, bm25=3.1), 95.0) == "fair"
+
+
+def test_the_numbers_of_a_hit_say_what_its_cosine_means() -> None:
+    assert list(_list_numbers(HIT, None)) == ["cosine 0.500"]
+    found = replace(HIT, semantic_rank=2, bm25=1.5)
+    assert list(_list_numbers(found, 99.9)) == [
+        "cosine 0.500", "nearer than 99.9 % of unrelated pairs", "2nd by meaning", "BM25 1.50",
+    ]  # fmt: skip
+    assert list(_list_numbers(HIT, 0.0))[1] == "nearer than 0 % of unrelated pairs"
+
+
+def test_the_kind_of_a_publication_is_a_short_word() -> None:
+    def kinds(*types: str) -> list[str]:
+        return _list_kinds(replace(RECORD, publication_types=types))
+
+    assert (
+        kinds()
+        == kinds("Journal Article", "Research Support, Non-U.S. Gov't", "English Abstract", "Retracted Publication")
+        == []
+    )
+    assert kinds("Randomized Controlled Trial", "Clinical Trial") == ["RCT"]
+    assert kinds("Review", "Meta-Analysis", "Systematic Review") == ["meta-analysis", "systematic review"]
+    assert kinds("editorial", "Comment", "EDITORIAL") == ["editorial", "comment"]
+    assert kinds("Clinical Trial, Phase III", "Journal: Conference Abstract") == ["trial, phase III", "conference"]
 
 
 def test_what_else_ranked_a_hit() -> None:
     assert list(_list_scores(HIT)) == []
     found = replace(HIT, semantic_rank=2, keyword_rank=11, bm25=0.0)
-    assert _build_hit_view(found, RECORD, STATE).scores == "2nd by meaning, 11th by words, BM25 0.00"
+    assert _build_hit_view(found, RECORD, STATE).numbers == "cosine 0.500; 2nd by meaning; 11th by words; BM25 0.00"
     assert list(_list_scores(replace(HIT, semantic_rank=1000))) == ["1,000th by meaning"]
 
 
@@ -250,6 +280,49 @@ def test_the_hits_of_a_real_search_are_shown_with_their_records() -> None:
     assert "".join(piece.text for piece in by_id["toy-01"].shown.extract) == by_id["toy-01"].record.abstract
     assert any(piece.is_word for piece in by_id["toy-01"].title)
     assert any(piece.is_best for piece in by_id["toy-01"].shown.extract)
+
+
+def test_a_hit_leads_to_its_full_text() -> None:
+    def fulltext(**fields: object) -> str:
+        return _build_hit_view(HIT, replace(RECORD, **fields), STATE).fulltext  # type: ignore[arg-type]
+
+    assert fulltext() == fulltext(urls=("javascript:alert(1)", "ftp://a.org/x", "https:///x")) == ""
+    assert fulltext(pmcid="PMC12", urls=("https://a.org/",)) == "https://pmc.ncbi.nlm.nih.gov/articles/PMC12/"
+    assert fulltext(pmcid="../x", urls=('http://a.org/b c?d="e"',)) == "http://a.org/b%20c?d=%22e%22"
+
+
+def headline(**fields: object) -> list[str]:
+    fields = {"hits": (HIT,) * 10, "n_qualified": 2262, **fields}
+    with open_index(CURRENT) as index:
+        found = build_headline(index, Answer(Query("gout", **fields.pop("query", {})), 1, **fields))  # type: ignore[arg-type]
+    return [part for part in (found.count, found.order, found.holding, found.verdict, found.warning) if part]
+
+
+def verdict(level: str | None = "clear", n: int = 143, missing: tuple[str, ...] = (), **more: bool) -> AnswerVerdict:
+    return AnswerVerdict(level, "told so", n, missing, 0.5, 1.0, **more)  # type: ignore[arg-type]
+
+
+def test_the_headline_says_how_many_there_are_of_how_many() -> None:
+    assert headline() == ["Nearest 10 of 2,262"]
+    assert headline(query={"offset": 10}) == ["Hits 11 to 20 of 2,262"]
+    assert headline(query={"mode": "keyword"}) == ["First 10 of 2,262"]
+    assert headline(query={"sort": "year"}) == ["First 10 of 2,262", "by year, newest first"]
+    assert headline(n_qualified=10) == ["All 10 records that qualify"]
+    assert headline(hits=(HIT,), n_qualified=1) == ["The only record that qualifies"]
+    assert headline(hits=(), n_qualified=0) == ["No hits"]
+    assert headline(hits=(), n_qualified=1, query={"min_score": 0.9}) == ["No hits among 1 record"]
+
+
+def test_the_headline_says_how_many_hold_the_words_and_what_the_verdict_is() -> None:
+    assert headline(verdict=verdict())[1:] == ["143 contain all your words", "Clearly about this"]
+    assert headline(verdict=verdict("related", 1))[1:] == ["1 contains all your words", "Related to this"]
+    assert headline(verdict=verdict("related", 0))[1] == "none contains all your words"
+    assert headline(verdict=verdict("related", 0, ("abc", "def")))[1] == "no record holds abc, def"
+    assert headline(verdict=verdict("related", 1, is_search=True))[1] == "1 matches the search"
+    assert headline(verdict=verdict("nothing", 2))[1:] == [
+        "2 contain all your words", "Nothing here is clearly about this. These records are the nearest.",
+    ]  # fmt: skip
+    assert headline(verdict=verdict("nothing", 0), hits=(), n_qualified=0) == ["No hits"]
 
 
 def test_the_address_of_a_group_never_widens_the_search() -> None:

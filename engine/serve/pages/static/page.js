@@ -3,14 +3,13 @@
 "use strict";
 
 const root = document.documentElement;
-root.classList.add("scripted");
 
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
 // Wide screens have room for the filters beside the hits.
 const filters = one(".filters");
-if (filters && matchMedia("(min-width: 72rem)").matches) filters.open = true;
+if (filters && matchMedia("(min-width: 64rem)").matches) filters.open = true;
 
 // Keep empty fields out of the URL.
 for (const form of all("form[method=get]")) {
@@ -19,6 +18,39 @@ for (const form of all("form[method=get]")) {
     for (const field of blank) field.disabled = true;
     setTimeout(() => blank.forEach((field) => { field.disabled = false; }));
   });
+}
+
+// How much of each hit is shown is changed at once, and kept in the browser and in the address.
+const list = one("#hits");
+const showAs = (view) => {
+  list.classList.remove("in-compact", "in-abstract");
+  list.classList.add(`in-${view}`);
+  for (const link of all("[data-view]")) {
+    if (link.dataset.view === view) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
+  }
+  const usual = one("[data-view]").dataset.view, address = new URL(location);
+  if (view === usual) address.searchParams.delete("view"); else address.searchParams.set("view", view);
+  if (address.href !== location.href) history.replaceState(history.state, "", address);
+};
+if (list && one(".views")) {
+  // What is kept decides on the next pages, so that their addresses need not say it.
+  const forget = () => {
+    for (const link of all("main a[href*='view=']:not([data-view])")) {
+      const address = new URL(link.href);
+      if (address.origin === location.origin) { address.searchParams.delete("view"); link.href = address; }
+    }
+    all("input[name=view]").forEach((field) => field.remove());
+  };
+  if (all(".views [data-view]").some((link) => link.dataset.view === root.dataset.view)) showAs(root.dataset.view);
+  for (const link of all(".views [data-view]")) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      try { localStorage.setItem("view", link.dataset.view); } catch { return; }
+      event.preventDefault();
+      showAs(link.dataset.view);
+      forget();
+    });
+  }
 }
 
 // Keep ticks while paging through the hits of one query and filtering them; hidden records lose their tick.
@@ -142,7 +174,7 @@ const keys = {
   j: () => go(1),
   k: () => go(-1),
   x: () => one(".tick", hits[place] ?? document.createElement("i"))?.click(),
-  o: () => { const whole = hits[place] && one(".whole", hits[place]); if (whole) whole.open = !whole.open; },
+  o: () => { const whole = hits[place] && one(".whole, .more", hits[place]); if (whole) whole.open = !whole.open; },
   s: () => hits[place] && one(".similar", hits[place])?.click(),
   h: () => hits[place] && one(".hide", hits[place])?.click(),
   n: () => one("a[rel=next]")?.click(),

@@ -1,0 +1,7 @@
+// What must be known before the page is drawn: that scripts run, and how much of each hit was shown last.
+"use strict";
+document.documentElement.classList.add("scripted");
+try {
+  const view = new URLSearchParams(location.search).get("view") || localStorage.getItem("view");
+  if (view) document.documentElement.dataset.view = view;
+} catch { /* nothing is kept here */ }
