@@ -67,9 +67,13 @@ def _measure(folder: IndexFolder, n_decisions: int, rounds: int) -> Iterator[Seq
     for n, record in enumerate(queue.next_records("ann", 5).records, 1):
         review.decide("ann", [record.record_id], NewLabel(DecisionKind.EXCLUDE))
         yield (f"learned again, {n}", *_time(queue.wait))
-    for what, fsync in (("round trip", True), ("round trip without fsync", False)):
+    for what, fsync, at_rest in (
+        ("round trip while learning", True, False),
+        ("round trip while learning, without fsync", False, False),
+        ("round trip at rest, without fsync", False, True),
+    ):
         with _skip_fsync(skipped=not fsync):
-            times = np.array([_round_trip(queue) for _ in range(rounds)])
+            times = np.array([_round_trip(queue, at_rest=at_rest) for _ in range(rounds)])
         for share in (50, 99):
             yield (f"{what}, p{share}, ms", *(1000 * np.percentile(times, share, axis=0)).round(2).tolist())
     queue.wait()
@@ -93,9 +97,14 @@ def _decide_some(review: Review, n: int) -> None:
         review.decide("ann", names, NewLabel(kind))
 
 
-def _round_trip(queue: ReviewQueue) -> tuple[float, float]:
-    """Return CPU seconds of this thread, and wall seconds, of a decision and the next record; learning goes on."""
+def _round_trip(queue: ReviewQueue, *, at_rest: bool = False) -> tuple[float, float]:
+    """Return CPU seconds of this thread, and wall seconds, of a decision and the next record.
+
+    at_rest: whether to wait first until everything is learned, as it is when a reviewer has read a record.
+    """
     first: QueuedRecord = queue.next_records("dee", 1).records[0]
+    if at_rest:
+        queue.wait()
     started = time.thread_time(), time.perf_counter()
     queue.decide("dee", [first.record_id], NewLabel(DecisionKind.EXCLUDE))
     queue.next_records("dee", 1)

@@ -56,14 +56,22 @@ class ReadingOrder:
     n_learned: int = 0  # included and excluded records that it was learned from
 
 
-class Orders:
-    """The orders of one generation, for one text of criteria."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lesson:
+    """An order that was learned."""
 
-    def __init__(self, snapshot: OpenGeneration, criteria: str, learned: ReadingOrder | None = None) -> None:
+    order: ReadingOrder
+    labels: Labels | None  # that it was learned from; None: in another generation, or with other criteria
+
+
+class Orders:
+    """The orders of one generation, for one text of criteria; those that are learned, for each of some learners."""
+
+    def __init__(self, snapshot: OpenGeneration, criteria: str) -> None:
         """Rank the records by the criteria. If that can't be done, `trouble` says why, and there is no such order."""
         self.criteria_text = criteria
         self.trouble = ""
-        self.learned = learned
+        self._lessons: Mapping[str, _Lesson] = {}
         self._snapshot = snapshot
         self._index = _order_by_index(snapshot)
         try:
@@ -83,40 +91,47 @@ class Orders:
         """The order by chance, made when it is first asked for."""
         return _order_by_chance(self._snapshot)
 
-    def choose(self, name: OrderName) -> ReadingOrder:
+    def choose(self, name: OrderName, learner: str = "") -> ReadingOrder:
         """Return an order; if there is none yet, that by the criteria, and without criteria, that of the index."""
         if name in (OrderName.DATE, OrderName.RANDOM):
             return self._date if name is OrderName.DATE else self._random
-        learned = self.learned if name is OrderName.LEARNED else None
-        return self._index if name is OrderName.INDEX else learned or self._criteria or self._index
+        lesson = self._lessons.get(learner) if name is OrderName.LEARNED else None
+        if lesson is not None:
+            return lesson.order
+        return self._index if name is OrderName.INDEX else self._criteria or self._index
 
-    def learn(self, words: Pool, labels: Labels) -> Orders:
-        """Return the same orders with the one that labels teach; without labels of both kinds, with none.
+    def learn(self, words: Pool, labels: Labels, learner: str = "") -> Orders:
+        """Return the same orders with the one that labels teach a learner; without labels of both kinds, with none.
 
         words: the records of the generation with their features.
 
         Raises:
             MissingExtraError: scikit-learn is not installed.
         """
+        known = self._lessons.get(learner)
+        if known is not None and known.labels is not None and known.labels.is_same(labels):
+            return self
         other = copy(self)
-        other.learned = _order_by_labels(words, self._pool, labels) if labels.has_both else None
+        other._lessons = {name: lesson for name, lesson in self._lessons.items() if name != learner}
+        if labels.has_both:
+            other._lessons |= {learner: _Lesson(_order_by_labels(words, self._pool, labels), labels)}
         return other
 
-    def carry(self, before: OpenGeneration, now: OpenGeneration, criteria: str) -> Orders:
-        """Return the orders of another generation, with the order that was learned in this one until one is learned.
+    def carry(self, now: OpenGeneration, criteria: str) -> Orders:
+        """Return the orders of another generation or for other criteria, with what was learned in these.
 
-        before, now: this generation and the other one. Records that were not there before come last, in the order by
-        the criteria.
+        That holds until it is learned anew. Records that were not there before come last, in the order by the criteria.
         """
         other = Orders(now, criteria)
-        if self.learned is not None:
+        if self._lessons:
             names = {row["record_id"]: row["id"] for row in now.corpus.read_all("record_id")}
-            new_ids = {
-                row["id"]: names[row["record_id"]]
-                for row in before.corpus.read_all("record_id")
-                if row["record_id"] in names
+            old = self._snapshot.corpus.read_all("record_id")
+            new_ids = {row["id"]: names[row["record_id"]] for row in old if row["record_id"] in names}
+            rest = other.choose(OrderName.CRITERIA).doc_ids
+            other._lessons = {
+                learner: _Lesson(_carry_order(lesson.order, new_ids, rest), None)
+                for learner, lesson in self._lessons.items()
             }
-            other.learned = _carry_order(self.learned, new_ids, other.choose(OrderName.CRITERIA).doc_ids)
         return other
 
 
@@ -188,7 +203,7 @@ def _carry_order(order: ReadingOrder, doc_ids: Mapping[int, int], others: Sequen
     doc_ids: the doc id in this generation by that in the other one. others: all records of this generation in another
     order; those that were not there before come last, in that order.
     """
-    why = WhyNext("As it was ordered before the index was updated")
+    why = WhyNext("As it was ordered before the index or the criteria changed")
     kept = [doc_ids[doc_id] for doc_id in order.doc_ids if doc_id in doc_ids]
     there = set(kept)
     new = (doc_id for doc_id in others if doc_id not in there)

@@ -26,6 +26,7 @@ from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.standing import Standing
 
 _MOST_SHOWN = 10_000  # records of one reviewer whose place is remembered until they are decided
+_AHEAD, _MOST_AHEAD = 2, 5  # records beyond those asked for that are read ahead; at most so many in all
 _RETURNED = WhyNext("You undid your decision on it")
 
 
@@ -55,10 +56,19 @@ class NextRecords:
 class ReviewQueue:
     """The records of an open index that are left to the reviewers of a review. Safe to use from several threads."""
 
-    def __init__(self, index: Index, review: Review, find_newest: Callable[[], OpenGeneration] | None = None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        review: Review,
+        find_newest: Callable[[], OpenGeneration] | None = None,
+        *,
+        is_blind: bool = False,
+    ) -> None:
         """Read the decisions, rank by the criteria, and begin to learn in the background; `close` ends that.
 
         find_newest: what returns the newest generation, if the index does not follow it by itself.
+        is_blind: each reviewer has an order of their own, learned from their own decisions and those for all. Otherwise
+        there is one order for all, learned from what they decided together, as `engine screen --review` ranks.
 
         Raises:
             UsageError: the review was not started.
@@ -75,13 +85,21 @@ class ReviewQueue:
         self._words: tuple[OpenGeneration, Pool] | None = None  # the features of a generation
         self._reader: RecordReader | None = None
         self._shown: dict[str, dict[str, dict[str, Any]]] = {}  # by reviewer and record id: NewLabel.order
-        self._task = BackgroundTask(f"review {review.name}", self._learn)
+        self._is_blind = is_blind
+        self._learners = {} if is_blind else {"": None}  # whose orders are learned; "" for all
+        self._ahead: tuple[RecordReader, Sequence[int]] | None = None  # records that will be read soon
+        self._close_journal = review.journal.keep_open()
+        self._task = BackgroundTask(f"review {review.name}: learning", self._learn)
         self._task.ask()
         self._task.start()
+        self._reading = BackgroundTask(f"review {review.name}: reading", self._read_ahead)
+        self._reading.start()
 
     def close(self) -> None:
         """Stop learning. The index stays open."""
         self._task.end()
+        self._reading.end()
+        self._close_journal()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the order is learned from everything that is written now; return whether it is."""
@@ -121,16 +139,17 @@ class ReviewQueue:
         """
         self._follow()
         with self._lock:
-            standing, orders = self._standing, self._orders
+            standing, orders, learner = self._standing, self._orders, self._find_learner(who)
             decided, included = standing.list_decided(who), standing.list_included(who)
             returned = [doc_id for doc_id in standing.list_returned(who) if doc_id not in decided]
-            note = self._explain_order(orders, order)
-        chosen = orders.choose(order)
-        left = _iterate_left(chosen, returned, decided, passed)
+            note = self._explain_order(orders, order, learner)
+        chosen = orders.choose(order, learner)
+        left = list(islice(_iterate_left(chosen, returned, decided, passed), n + _AHEAD))
         rows = [
             (rank, doc_id, _RETURNED if doc_id in returned else chosen.explain(doc_id, included))
-            for rank, doc_id in islice(left, n)
+            for rank, doc_id in left[:n]
         ]
+        self._plan_reading([doc_id for _, doc_id in left])
         records = _name_records(standing.snapshot.corpus, rows)
         n_left = len(chosen.doc_ids) - len(decided)
         self._remember(who, records, {"name": str(chosen.name), "left": n_left, "learned_from": chosen.n_learned})
@@ -140,19 +159,14 @@ class ReviewQueue:
     def read_record(self, doc_id: int, *, evidence: bool = True) -> RecordReading:
         """Return a record of the last answer as a reviewer reads it: see RecordReading.
 
-        evidence: whether to look for the sentence nearest to each criterion, which takes the encoder some 100 ms of
-        computing for a record that was not read before.
+        evidence: whether to look for the sentence nearest to each criterion. That takes the encoder some 100 ms of
+        computing, unless the record was among the first of an answer, which are read ahead in the background.
 
         Raises:
             KeyError: the record is not in the generation any more.
             EncoderError: the encoder is missing or can't be used.
         """
-        with self._lock:
-            snapshot, settings = self._standing.snapshot, self._standing.settings
-            if self._reader is None or (self._reader.snapshot, self._reader.settings) != (snapshot, settings):
-                self._reader = RecordReader(snapshot, settings)
-            reader = self._reader
-        return reader.read(doc_id, evidence=evidence)
+        return self._get_reader().read(doc_id, evidence=evidence)
 
     def decide(self, who: str, names: Sequence[str], label: NewLabel, key: str = "") -> list[Decision]:
         """Write one decision for each record, all or none, as `Review.decide_in`; they are on disk when this returns.
@@ -197,6 +211,39 @@ class ReviewQueue:
                 self._newest = newest
                 self._task.ask()
 
+    def _find_learner(self, who: str) -> str:
+        """Return whose order a reviewer gets, and let it be learned from now on. Call with the lock."""
+        learner = who if self._is_blind else ""
+        if learner not in self._learners:
+            self._learners[learner] = None
+            self._task.ask()
+        return learner
+
+    def _get_reader(self) -> RecordReader:
+        """Return what reads the records of the generation for the settings of the review."""
+        with self._lock:
+            snapshot, settings = self._standing.snapshot, self._standing.settings
+            if self._reader is None or (self._reader.snapshot, self._reader.settings) != (snapshot, settings):
+                self._reader = RecordReader(snapshot, settings)
+            return self._reader
+
+    def _plan_reading(self, doc_ids: Sequence[int]) -> None:
+        """Let the first of some records be read in the background, so that their sentences are encoded when shown."""
+        self._ahead = self._get_reader(), doc_ids[:_MOST_AHEAD]
+        self._reading.ask()
+
+    def _read_ahead(self) -> None:
+        """Read the records that will be shown soon. Runs in the background.
+
+        Raises:
+            EncoderError: the encoder is missing or can't be used.
+        """
+        ahead = self._ahead
+        reader, doc_ids = ahead or (None, ())
+        for doc_id in doc_ids:
+            if reader is not None and self._ahead is ahead:
+                reader.read(doc_id)
+
     def _learn(self) -> None:
         """Learn the order from the decisions in force, in the newest generation. Runs in the background.
 
@@ -206,39 +253,34 @@ class ReviewQueue:
         with self._lock:
             newest, standing, orders = self._newest, self._standing, self._orders
         if standing.snapshot is not newest:
-            standing, orders = self._move(newest, standing, orders)
-        criteria = standing.settings.criteria
-        if criteria != orders.criteria_text:
-            orders = Orders(newest, criteria)
-            self._publish(standing, orders)
+            standing = Standing(newest, self.review.journal.read())
+            orders = self._publish(standing, orders.carry(newest, standing.settings.criteria))
+        elif standing.settings.criteria != orders.criteria_text:
+            orders = self._publish(standing, orders.carry(newest, standing.settings.criteria))
         if self._words is None or self._words[0] is not newest:
             self._words = None  # frees the memory of those before
             self._words = newest, load_words(newest)
-        with self._lock:
-            labels = standing.build_labels()
-        self._publish(standing, orders.learn(self._words[1], labels))
+        for learner in list(self._learners):
+            with self._lock:
+                labels = standing.build_labels(learner if self._is_blind else None)
+            orders = self._publish(standing, orders.learn(self._words[1], labels, learner))
 
-    def _move(self, newest: OpenGeneration, before: Standing, orders: Orders) -> tuple[Standing, Orders]:
-        """Go on in another generation, in the order learned before, until one is learned there."""
-        standing = Standing(newest, self.review.journal.read())
-        moved = orders.carry(before.snapshot, newest, standing.settings.criteria)
-        self._publish(standing, moved)
-        return standing, moved
-
-    def _publish(self, standing: Standing, orders: Orders) -> None:
-        """Put orders in force."""
+    def _publish(self, standing: Standing, orders: Orders) -> Orders:
+        """Put orders in force, and return them."""
         with self._lock:
             if standing is not self._standing:
                 standing.add(self.review.journal.read(standing.last))
             self._standing, self._orders = standing, orders
+        return orders
 
-    def _explain_order(self, orders: Orders, wanted: OrderName) -> str:
+    def _explain_order(self, orders: Orders, wanted: OrderName, learner: str) -> str:
         """Return why an order can't be in force; "" if it is. Call with the lock."""
-        found = orders.choose(wanted).name
+        found = orders.choose(wanted, learner).name
         if found is wanted:
             return ""
         what = "the criteria" if found is OrderName.CRITERIA else "the index"
-        if wanted is OrderName.LEARNED and not self._standing.has_both:
+        labels = self._standing.build_labels(learner if self._is_blind else None)
+        if wanted is OrderName.LEARNED and not labels.has_both:
             return f"Order by {what} until a record is included and another one excluded"
         if wanted is OrderName.LEARNED and not self._task.trouble:
             return f"Order by {what} until the first order is learned"

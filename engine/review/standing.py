@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,17 +47,17 @@ class Standing:
         return self.tally.last
 
     def add(self, events: Sequence[Decision]) -> bool:
-        """Take in events that follow those before; return whether labels or settings changed."""
+        """Take in events that follow those before; return whether labels or settings may have changed."""
+        if not events:
+            return False
         started = [event for event in events if event.kind is DecisionKind.START]
         before = self.settings
         self.settings = read_settings(started) if started else before
         touched = self.tally.add(events)
-        old = {doc_id: self.kinds.get(doc_id, DecisionKind.UNDECIDED) for doc_id in touched}
         self._update(touched)
         for event in events:
             self._follow_reviewer(event)
-        changed = any(self.kinds.get(doc_id, DecisionKind.UNDECIDED) is not kind for doc_id, kind in old.items())
-        return changed or self.settings != before
+        return bool(touched) or self.settings != before
 
     def _update(self, doc_ids: Iterable[int]) -> None:
         """Read again what is decided about records."""
@@ -101,17 +101,14 @@ class Standing:
         own = self._own.get(who, {}) | self._common
         return {doc_id for doc_id, kind in own.items() if kind is DecisionKind.INCLUDE}
 
-    @property
-    def has_both(self) -> bool:
-        """Whether records are included, and others excluded."""
-        return {DecisionKind.INCLUDE, DecisionKind.EXCLUDE} <= set(self.kinds.values())
-
-    def build_labels(self) -> Labels:
-        """Return what all reviewers decided together, as a model learns from it."""
-        unsure = (*self._list_of(DecisionKind.MAYBE), *self._list_of(None))
-        included, excluded = self._list_of(DecisionKind.INCLUDE), self._list_of(DecisionKind.EXCLUDE)
+    def build_labels(self, who: str | None = None) -> Labels:
+        """Return what all decided together, or what one reviewer decided or is decided for all: what a model learns."""
+        kinds = self.kinds if who is None else self._own.get(who, {}) | self._common
+        unsure = (*_list_of(kinds, DecisionKind.MAYBE), *_list_of(kinds, None))
+        included, excluded = _list_of(kinds, DecisionKind.INCLUDE), _list_of(kinds, DecisionKind.EXCLUDE)
         return Labels(included, excluded, unsure=np.array(sorted(unsure), np.int64))
 
-    def _list_of(self, kind: DecisionKind | None) -> DocIds:
-        """Return the records about which this was decided, ascending."""
-        return np.array(sorted(doc_id for doc_id, found in self.kinds.items() if found is kind), np.int64)
+
+def _list_of(kinds: Mapping[int, DecisionKind | None], kind: DecisionKind | None) -> DocIds:
+    """Return the records about which this was decided, ascending."""
+    return np.array(sorted(doc_id for doc_id, found in kinds.items() if found is kind), np.int64)

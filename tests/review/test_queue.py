@@ -119,6 +119,43 @@ def test_a_new_generation_is_followed(queue: ReviewQueue, add: Add, engine: Run)
     assert ids(queue.next_records("ann", 1, OrderName.DATE)) == ["new"]
 
 
+def test_blind_reviewers_have_orders_of_their_own(index: Index, review: Review, engine: Run) -> None:
+    queue = ReviewQueue(index, review, is_blind=True)
+    queue.decide("ann", ["toy-01", "toy-06"], NewLabel(IN))
+    queue.decide("ann", ["toy-02", "toy-08"], NewLabel(OUT))
+    queue.next_records("ann", 1)
+    queue.next_records("bob", 1)
+    assert queue.wait(60)
+    ann = queue.next_records("ann", 40)
+    assert (ann.order, ann.n_learned, ids(ann)) == (OrderName.LEARNED, 4, of_the_shell(engine))
+    assert queue.next_records("bob", 40).order is OrderName.CRITERIA  # who would see what ann decided
+    queue.decide("bob", ["toy-02", "toy-08"], NewLabel(IN))
+    queue.decide("bob", ["toy-01", "toy-06"], NewLabel(OUT))
+    assert queue.wait(60)
+    bob = queue.next_records("bob", 40)
+    assert (bob.n_learned, bob.n_left) == (4, 36)
+    assert ids(bob) != ids(ann) == ids(queue.next_records("ann", 40))
+    queue.close()
+
+
+def test_reasons_are_those_of_the_model(queue: ReviewQueue) -> None:
+    (first,) = queue.next_records("ann", 1).records
+    assert first.why.text == "Nearer to the criteria than 97 % of the records"
+    queue.decide("ann", ["toy-01", "toy-06"], NewLabel(IN))
+    queue.decide("bob", ["toy-02", "toy-08"], NewLabel(OUT))
+    assert queue.wait(60)
+    found = queue.next_records("ann", 40).records
+    best, worst = found[0], found[-1]
+    assert best.why.text == "Holds words of included records, and is near to the criteria"
+    assert "gout" in best.why.words and best.like in ("toy-01", "toy-06")
+    assert worst.why.words == () and worst.like is None
+    assert all(each.like is None for each in queue.next_records("bob", 40).records)  # bob included nothing
+    (date,) = queue.next_records("ann", 1, OrderName.DATE).records
+    assert date.why.text.startswith("Newest first: ")
+    (drawn,) = queue.next_records("ann", 1, OrderName.RANDOM).records
+    assert drawn.why.text == "Drawn at random"
+
+
 def test_without_criteria_the_order_is_that_of_the_index(index: Index, toy: IndexFolder) -> None:
     review = Review(toy, "bare")
     review.start("ann", ReviewSettings())

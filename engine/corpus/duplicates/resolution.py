@@ -115,7 +115,8 @@ class IdentityFinder:
             (_ALL_BY_DOI, lambda each: (each.doi,) if each.doi else ()),
         ):
             left = {n: list_values(identities[n]) for n, doc_id in enumerate(found) if doc_id is None}
-            rows = self._read_together(sql, [value for values in left.values() for value in values])
+            asked = [value for values in left.values() for value in values]
+            rows = self._read_together(sql, asked) if asked else {}
             for n, values in left.items():
                 same = (
                     doc_id

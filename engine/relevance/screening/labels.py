@@ -35,6 +35,11 @@ class Labels:
         """Whether there are records of both kinds."""
         return bool(len(self.included) and len(self.excluded))
 
+    def is_same(self, other: Labels) -> bool:
+        """Return whether others are the same decisions."""
+        pairs = ((self.included, other.included), (self.excluded, other.excluded), (self.unsure, other.unsure))
+        return all(np.array_equal(one, two) for one, two in pairs)
+
     def mark_included(self, doc_ids: DocIds) -> NDArray[np.bool_]:
         """Return for each record (n,) whether it is included."""
         return np.isin(doc_ids, self.included)
