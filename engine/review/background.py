@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from engine.errors import EngineError
 
+_PATIENCE = 5.0  # seconds that a run may take to end; the thread does not keep the process alive
+
 
 class BackgroundTask:
     """One thread that runs a function once for all requests that came before it began."""
@@ -36,12 +38,12 @@ class BackgroundTask:
             return self._changed.wait_for(lambda: self._is_stopped or self._done == self._wanted, seconds)
 
     def end(self) -> None:
-        """Let a run that has begun end, and begin no other; return when it has ended."""
+        """Let a run that has begun end, and begin no other; return when it has ended, or after a few seconds."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(_PATIENCE)
 
     def _serve(self) -> None:
         """Run whenever something was requested, until stopped."""

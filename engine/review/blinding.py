@@ -4,49 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from engine.corpus.storage.journal import Decision, DecisionKind, Journal
-from engine.index.folder import IndexFolder
-from engine.review.reviews import Review
+from engine.corpus.storage.journal import DecisionKind
 from engine.review.state import DecidedRecord, RecordDecision, ReviewState
-
-
-class OwnReview(Review):
-    """A review as one reviewer knows it: what is read from it are their own decisions and those for all."""
-
-    def __init__(self, folder: IndexFolder, name: str, who: str) -> None:
-        """Prepare to read and write; the review need not be there yet.
-
-        Raises:
-            UsageError: this can't be the name of a review.
-        """
-        super().__init__(folder, name)
-        self.journal: Journal = _OwnJournal(folder.decisions, name, who)
-
-
-class _OwnJournal(Journal):
-    """A journal without the decisions of other reviewers."""
-
-    def __init__(self, path: Path, review: str, who: str) -> None:
-        super().__init__(path, review)
-        self.who = who
-        self.common: set[int] = set()  # numbers of decisions for all
-
-    def read(self, after: int = 0) -> list[Decision]:
-        """Return the reviewer's own decisions and those for all with a number above `after`, oldest first.
-
-        Raises:
-            CorpusError: the file can't be read.
-        """
-        events = super().read(after)
-        self.common |= {event.number for event in events if event.details.get("for_all")}
-        return [event for event in events if self._is_known(event)]
-
-    def _is_known(self, event: Decision) -> bool:
-        """Return whether a reviewer knows of an event."""
-        is_common = event.number in self.common or event.undoes in self.common
-        return is_common or event.who == self.who or event.kind is DecisionKind.START
 
 
 def hide_others(state: ReviewState, who: str) -> ReviewState:

@@ -131,7 +131,7 @@ class ReviewQueue:
 
         First come records of which the reviewer undid the decision, the last one first. Records that this reviewer
         decided, and those that are decided for all, are left out; "maybe" is a decision, "undecided" is none. Decisions
-        of other reviewers leave a record in the queue. passed: doc ids to leave out this time; they count in the ranks.
+        of other reviewers leave a record in the queue. passed: doc ids to leave out this time, as if they were decided.
 
         Raises:
             CorpusError: the journal can't be read.
@@ -141,10 +141,10 @@ class ReviewQueue:
         with self._lock:
             standing, orders, learner = self._standing, self._orders, self._find_learner(who)
             decided, included = standing.list_decided(who), standing.list_included(who)
-            returned = [doc_id for doc_id in standing.list_returned(who) if doc_id not in decided]
+            returned = standing.list_returned(who)
             note = self._explain_order(orders, order, learner)
-        chosen = orders.choose(order, learner)
-        left = list(islice(_iterate_left(chosen, returned, decided, passed), n + _AHEAD))
+        chosen, decided = orders.choose(order, learner), decided | set(passed)
+        left = list(islice(_iterate_left(chosen, returned, decided), n + _AHEAD))
         rows = [
             (rank, doc_id, _RETURNED if doc_id in returned else chosen.explain(doc_id, included))
             for rank, doc_id in left[:n]
@@ -298,15 +298,11 @@ class ReviewQueue:
                 del shown[next(iter(shown))]
 
 
-def _iterate_left(
-    order: ReadingOrder, returned: Sequence[int], decided: Collection[int], passed: Collection[int]
-) -> Iterator[tuple[int, int]]:
-    """Yield rank and doc id of the records that are left, in order, without those that are passed over."""
-    first = set(returned)
-    rest = (doc_id for doc_id in order.doc_ids if doc_id not in decided and doc_id not in first)
-    for rank, doc_id in enumerate(chain(returned, rest), 1):
-        if doc_id not in passed:
-            yield rank, doc_id
+def _iterate_left(order: ReadingOrder, returned: Sequence[int], decided: set[int]) -> Iterator[tuple[int, int]]:
+    """Yield rank and doc id of the records that are left, in order, those first to which the reviewer came back."""
+    first = [doc_id for doc_id in returned if doc_id not in decided]
+    not_rest = decided.union(first)
+    yield from enumerate(chain(first, (doc_id for doc_id in order.doc_ids if doc_id not in not_rest)), 1)
 
 
 def _name_records(corpus: Corpus, rows: Sequence[tuple[int, int, WhyNext]]) -> tuple[QueuedRecord, ...]:

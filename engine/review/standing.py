@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +92,7 @@ class Standing:
         """Return the records that a reviewer came back to by an undo, the last one first."""
         return list(reversed(self._returned.get(who, {})))
 
-    def list_decided(self, who: str) -> Collection[int]:
+    def list_decided(self, who: str) -> set[int]:
         """Return the records that a reviewer decided, or that are decided for all."""
         return self._own.get(who, {}).keys() | self._common.keys()
 

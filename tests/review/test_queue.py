@@ -73,6 +73,8 @@ def test_decided_records_are_skipped_at_once_and_an_undone_one_comes_first(queue
     queue.decide("ann", [second], NewLabel(MAYBE))
     assert ids(queue.next_records("ann", 1)) == [third]
     assert ids(queue.next_records("bob", 1)) == [first]
+    others = queue.next_records("bob", 1, passed=[each.doc_id for each in queue.next_records("bob", 2).records])
+    assert (ids(others), others.records[0].rank, others.n_left) == ([third], 1, 38)
     queue.decide("bob", [third], NewLabel(OUT, for_all=True))
     assert third not in ids(queue.next_records("ann", 40))
     queue.undo("ann")

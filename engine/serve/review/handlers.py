@@ -67,7 +67,7 @@ class _Sitting:
     @property
     def snapshot(self) -> OpenGeneration:
         """The generation in which the reviewer's queue is."""
-        return self.review.get_queue(self.who).snapshot
+        return self.review.get_queue().snapshot
 
     def read_visible(self) -> ReviewState:
         """Return what the reviewer may see."""
@@ -145,7 +145,7 @@ def _render_cards(
     sitting: _Sitting, doc_ids: Sequence[int], queued: Sequence[QueuedRecord], order: OrderName, back: str = ""
 ) -> list[dict[str, Any]]:
     """Return records with the forms to decide about them, as HTML; queued are the places of some of them."""
-    state, queue = sitting.read_visible(), sitting.review.get_queue(sitting.who)
+    state, queue = sitting.read_visible(), sitting.review.get_queue()
     places = {each.doc_id: each for each in queued}
     common = sitting.common | {"order": order, "back": back, "reasons": state.settings.reasons}
     cards = [

@@ -13,7 +13,7 @@ from engine.corpus.storage.journal import Decision
 from engine.index.folder import IndexFolder
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
-from engine.review.blinding import OwnReview, hide_others, keep_own
+from engine.review.blinding import hide_others, keep_own
 from engine.review.follower import ReviewFollower
 from engine.review.orders import OrderName
 from engine.review.queue import NextRecords, ReviewQueue
@@ -53,14 +53,14 @@ class OpenReview:
         self._get_index = get_index
         self._secret = secrets.token_bytes(32)  # of form tokens
         self._lock = threading.Lock()
-        self._queues: dict[str, ReviewQueue] = {}  # by reviewer; "" for all if they share the work
+        self._queue: ReviewQueue | None = None  # opened when it is first needed
 
     def close(self) -> None:
         """Stop learning."""
         with self._lock:
-            for queue in self._queues.values():
-                queue.close()
-            self._queues.clear()
+            if self._queue is not None:
+                self._queue.close()
+            self._queue = None
 
     def make_form_token(self, who: str) -> str:
         """Return what a form of this reviewer must send back, which no page of another site knows."""
@@ -70,18 +70,17 @@ class OpenReview:
         """Return whether a form token is that of this reviewer, from this run of the server."""
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.make_form_token(who).encode())
 
-    def get_queue(self, who: str) -> ReviewQueue:
-        """Return the queue of a reviewer, which learns from nothing that they may not see.
+    def get_queue(self) -> ReviewQueue:
+        """Return the queue of the review, in which no reviewer is shown what was learned from what they may not see.
 
         Raises:
             CorpusError: the journal can't be read.
         """
-        key = who if self.rules.is_blind else ""
         with self._lock:
-            if key not in self._queues:
-                review = OwnReview(self.folder, self.rules.name, who) if self.rules.is_blind else self.review
-                self._queues[key] = ReviewQueue(self._get_index(), review, self._find_newest)
-            return self._queues[key]
+            if self._queue is None:
+                index, is_blind = self._get_index(), self.rules.is_blind
+                self._queue = ReviewQueue(index, self.review, self._find_newest, is_blind=is_blind)
+            return self._queue
 
     def _find_newest(self) -> OpenGeneration:
         """Return the newest generation that is served."""
@@ -119,7 +118,7 @@ class OpenReview:
         if not self.rules.is_blind:
             state = self.follower.read(snapshot)
             done |= {each.doc_id for each in state.records if each.doc_id is not None and each.kind != "undecided"}
-        return self.get_queue(who).next_records(who, n, order, done)
+        return self.get_queue().next_records(who, n, order, done)
 
     def decide(self, who: str, name: str, label: NewLabel, key: str = "") -> Decision:
         """Write a decision on a record; sent again with the same key, it is not written again.
@@ -128,7 +127,7 @@ class OpenReview:
             UsageError: the record is not in the index, or a text is too long.
             NotSavedError: it can't be written.
         """
-        (made,) = self.get_queue(who).decide(who, [name], label, key)
+        (made,) = self.get_queue().decide(who, [name], label, key)
         return made
 
     def undo(self, who: str, number: int, key: str = "") -> list[Decision]:
@@ -138,7 +137,7 @@ class OpenReview:
             UsageError: it is not in force, or it is another reviewer's.
             NotSavedError: it can't be written.
         """
-        return self.get_queue(who).undo(who, number, key)
+        return self.get_queue().undo(who, number, key)
 
 
 def find_record(state: ReviewState, doc_id: int) -> DecidedRecord | None:
