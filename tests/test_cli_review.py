@@ -108,8 +108,16 @@ def test_a_changed_record_is_refused(record: Path, engine: Run) -> None:
 def test_prisma_needs_no_index(record: Path, toy: IndexFolder, engine: Run) -> None:
     shutil.rmtree(toy.path)
     done = engine("rerun", record, "--prisma")
-    assert done.returncode == 0 and done.stdout.count("\n") == 1
-    assert done.stdout.startswith("The index toy (generation 000001 of ") and "“gout”" in done.stdout
+    assert done.returncode == 0
+    paragraph, blank, appendix, *rows = done.stdout.splitlines()
+    assert (
+        paragraph.startswith("Records came from 1 source: the file toy.jsonl (40 records, ") and "“gout”" in paragraph
+    )
+    assert (blank, appendix) == ("", "Appendix: to check and repeat this search")
+    assert (
+        rows[0].startswith("  Index: toy, generation 000001 of ")
+        and f": {read_record(record).result_sha256}" in rows[-2]
+    )
     assert engine("rerun", record, "--prisma", "--current").returncode == 2
 
 
