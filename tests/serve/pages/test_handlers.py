@@ -5,6 +5,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import lxml.html
@@ -641,3 +642,13 @@ def test_settings_that_can_not_be_used_are_the_servers_fault(
             "The settings of the index can't be used; the server's log says why."
         ]
     assert any("hybrid.weight" in record.getMessage() for record in caplog.records)
+
+
+def test_what_an_abbreviation_stands_for_is_offered(tmp_path: Path) -> None:
+    folder = IndexFolder(tmp_path / "indexes" / "toy")
+    shutil.copytree(CURRENT, folder.path)
+    indexed(folder, [{"id": "a", "title": "Serositis", "abstract": "Systemic lupus erythematosus (SLE) was seen."}])
+    with client_of(folder.path) as client:
+        link = only(page(client, "/", ("q", "serositis in SLE")), "//a[.='Search with it, too']")
+        assert dict(parse_qsl(urlsplit(link.get("href")).query))["q"] == "serositis in SLE Systemic lupus erythematosus"
+        assert "SLE may stand for" in link.getparent().text_content()
