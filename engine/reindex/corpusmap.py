@@ -23,10 +23,10 @@ from engine.errors import CorruptError
 from engine.index import durable
 from engine.index.corpusmap import Anchors, Axes, Points, project_records, read_layout, write_layout, write_points
 from engine.index.flat import FlatIndex
-from engine.index.folder import AXES
+from engine.index.folder import AXES, Generation
 from engine.index.parts import SegmentedIndex
 from engine.index.regions import find_neighbours
-from engine.options import DEFAULT_MAP, MapKind
+from engine.options import DEFAULT_MAP, IndexSettings, MapKind
 from engine.records.encoder import EncoderIdentity, Vectors
 from engine.reindex.generationfiles import open_next_vectors
 from engine.reindex.order import Build
@@ -53,8 +53,8 @@ def draw_map(build: Build, encoder: EncoderIdentity, filled: Filled) -> tuple[st
     Raises:
         OSError: the disk is full or broken.
     """
-    vectors, before = open_next_vectors(build, filled.parts, encoder.dim), _read_current(build, encoder)
-    wanted, notes = _choose_kind(build, before)
+    vectors, before = open_next_vectors(build, filled.parts, encoder.dim), _read_current(build.current, encoder)
+    wanted, notes = _choose_kind(build.order.settings.map_kind, before)
     layout, path = _choose_layout(vectors, before, wanted), build.folder.building_generation / AXES
     if build.current is not None and layout is before and isinstance(layout, Anchors):  # megabytes; axes are small
         durable.share_file(build.current.axes, path)
@@ -68,20 +68,19 @@ def draw_map(build: Build, encoder: EncoderIdentity, filled: Filled) -> tuple[st
     return notes
 
 
-def is_map_changed(build: Build) -> bool:
+def is_map_changed(current: Generation | None, settings: IndexSettings) -> bool:
     """Return whether the settings ask for another kind of map than the current generation has."""
-    if build.current is None or build.order.settings.map_kind is None:
+    if current is None or settings.map_kind is None:
         return False
-    before = _read_current(build, build.current.manifest.encoder)
+    before = _read_current(current, current.manifest.encoder)
     if before is None:
         return False
-    wanted, _ = _choose_kind(build, before)
-    return _limit_kind(wanted, build.n_current) != before.kind
+    wanted, _ = _choose_kind(settings.map_kind, before)
+    return _limit_kind(wanted, current.manifest.counts.abstracts) != before.kind
 
 
-def _choose_kind(build: Build, before: _Layout | None) -> tuple[MapKind, tuple[str, ...]]:
+def _choose_kind(asked: str | None, before: _Layout | None) -> tuple[MapKind, tuple[str, ...]]:
     """Return the kind of map to make, and a note if it is not the one that was asked for."""
-    asked = build.order.settings.map_kind
     wanted: Any = asked or (before.kind if before is not None and before.n_records else DEFAULT_MAP)
     if wanted != "umap" or importlib.util.find_spec("umap") or (before is not None and before.kind == "umap"):
         return wanted, ()
@@ -93,9 +92,8 @@ def _limit_kind(wanted: MapKind, n: int) -> MapKind:
     return "pca" if wanted == "umap" and n < _FEWEST else wanted
 
 
-def _read_current(build: Build, encoder: EncoderIdentity) -> _Layout | None:
+def _read_current(current: Generation | None, encoder: EncoderIdentity) -> _Layout | None:
     """Return the layout of the current map; None if there is none that can be read, or its encoder is another."""
-    current = build.current
     if current is None or current.manifest.encoder.fingerprint != encoder.fingerprint:
         return None
     try:

@@ -236,7 +236,9 @@ def _plan_merges(build: Build, draft: Draft) -> Merges:
     """Choose the published segments that the new one replaces."""
     draft.release_unchanged()
     deaths, order = draft.list_deaths(), build.order
-    if order.re_encode or order.republish or is_map_changed(build):  # so that every segment has the points of the map
+    if (
+        order.re_encode or order.republish or is_map_changed(build.current, build.order.settings)
+    ):  # so that every segment has the points of the map
         return Merges(tuple(sorted(deaths)))
     sizes = [
         SegmentSize(segment.n_live - len(deaths[at].new), segment.entry.n_dead + len(deaths[at].new))
@@ -316,7 +318,7 @@ def _report_unchanged(build: Build, gathered: Gathered) -> Report | None:
     has_news = gathered.changed_anything or has_new_file
     if build.current is None or has_news or build.order.re_encode or build.order.republish:
         return None
-    if is_map_changed(build):
+    if is_map_changed(build.current, build.order.settings):
         return None
     current = build.current.manifest
     totals = count_generation(current.counts, gathered, 0)

@@ -25,6 +25,7 @@ from engine.query.opening import open_corpus
 from engine.query.rerankers import prune_rerankers
 from engine.records.generation import Counts, FileReading
 from engine.reindex import shards
+from engine.reindex.corpusmap import is_map_changed
 from engine.reindex.decisions import has_pending_decisions
 from engine.reindex.encoders import choose
 from engine.reindex.filegroups import make_generations
@@ -74,7 +75,8 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
     with lock_for_writing(folder.lock):
         current = open_current(folder)
         look = _look_at_sources(folder, settings, request, current)
-        if not look.files.read and current is not None and not has_pending_decisions(folder, current):
+        is_settled = not is_map_changed(current, settings)
+        if is_settled and not look.files.read and current is not None and not has_pending_decisions(folder, current):
             choose(current.manifest.encoder, settings, re_encode=False)
             publish.remove_unused(folder, settings.keep_generations)
             prune_rerankers(folder)

@@ -9,14 +9,18 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from engine.config import Settings
 from engine.index.corpusmap import Anchors, Axes, CorpusMap, open_map, project_records, read_layout, read_points
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
+from engine.reindex.compaction import compact_index
 from engine.reindex.corpusmap import _choose_layout, _close_gaps, _compute_components
 from engine.reindex.generationfiles import _make_part, open_current_vectors
 from engine.reindex.order import Report
+from engine.reindex.update import Request, reindex
 from engine.reindex.verify import _check_map
+from tests.conftest import jsonl, silent
 
 Add = Callable[..., Report]
 
@@ -186,6 +190,18 @@ def test_another_kind_of_map_is_made_where_nothing_else_changed(
         digest = found.layout.digest
         assert {read_points(each.files.map).made_with for each in toy.open_current().segments} == {digest}
     assert not add(*MANY).published
+
+
+def test_compact_and_reindex_make_the_kind_of_map_that_index_toml_names(toy: IndexFolder, tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "rows.jsonl", MANY)
+    (toy.path / "index.toml").write_text(f'map = "none"\n[[sources]]\npath = "{source}"\n')
+    assert compact_index(toy, Settings.load(toy.path), silent).notes == ("drew the map",)
+    assert open_whole(toy).layout.kind == "none" and not compact_index(toy, Settings.load(toy.path), silent).published
+    for kind in ("none", "pca"):
+        settings = Settings.load(toy.path, map_kind=kind)
+        assert reindex(toy, settings, Request(), silent).published  # the first has the records of the file
+        assert not reindex(toy, settings, Request(), silent).published
+        assert open_whole(toy).layout.kind == kind
 
 
 def test_without_the_package_the_map_has_two_components_and_a_note_says_so(

@@ -121,7 +121,7 @@
     return [at(0.004), at(0.996)];
   };
   const [left, right] = bulk(xs), [low, high] = bulk(ys);
-  const MARGIN = 26, STRETCH = 1.8;
+  const MARGIN = 26, STRETCH = canvas.dataset.kind === "umap" ? 3 : 1.8; // directions of neighbours mean nothing
   const view = { x: 0, y: 0, scale: 1 };
   let width = 1, height = 1, stretch = 1, least = 1;
   const frame = (x1, x2, y1, y2) => {
