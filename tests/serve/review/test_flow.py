@@ -39,6 +39,7 @@ def test_the_page_and_its_files_have_the_decisions(screened: Review, open_desk: 
         "Reports not retrieved": "0", "Reports assessed": "2", f"Report excluded: {ODD[0]}": "1", "Included": "1",
         "Maybe": "1", "In conflict": "1", "Not yet screened": "38",
     }  # fmt: skip
+    assert "A record that was excluded with a reason counts as a report that was read in full" in page.text_content()
     assert page.xpath("//img/@src") == ["/review/flow.svg"] and not page.xpath("//script[not(@src)]")
     numbers = desk.get("/review/flow.json").json()["screening"]
     assert (numbers["review"], numbers["screened"], numbers["conflict"]) == ("main", 3, 1)
