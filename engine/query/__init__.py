@@ -6,5 +6,6 @@ Python users call ``index.Index``; ``opening`` opens the records of a generation
 hits, ``explanation`` explains them, and ``verdict`` judges by ``evidence`` whether they are about it;
 ``abbreviations`` finds what its abbreviations stand for. ``flows`` counts where records come from; ``searchlog``,
 ``rerun`` and ``prisma`` report a search; ``location`` finds the ranks of known records, and ``recordlist`` reads
-files of records as lists of ids; ``queryfile`` and ``batches`` read and answer many queries.
+files of records as lists of ids; ``queryfile`` and ``batches`` read and answer many queries. ``seedterms``
+weighs the words of known records, and ``suggestion`` builds searches from them.
 """

@@ -27,6 +27,7 @@ from engine.query.location import Located, Recall, locate_hits, measure_recall
 from engine.query.ordering import sort_ids
 from engine.query.plan import encode_texts, read_question
 from engine.query.reranking import complete_reranking
+from engine.query.suggestion import Suggestion, suggest_searches
 from engine.query.validation import check_fusion, check_query, check_query_texts, check_texts, resolve_since
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
@@ -354,6 +355,17 @@ class Index:
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
         """Find the ranks of known relevant records in the full ranking of a query. Raises what ask raises."""
         return measure_recall(self._follow_current(), self._complete(query), known)
+
+    def suggest(self, known: Sequence[str]) -> Suggestion:
+        """Find words and MeSH headings of known records, and build Boolean searches that find these and little else.
+
+        Known records are given by record id, PMID or DOI.
+
+        Raises:
+            UsageError: fewer than two of them are in the index, or too many; or nothing tells them from the others.
+            AbstractNotFoundError: none is in the index.
+        """
+        return suggest_searches(self._follow_current(), known)
 
     def locate(self, query: Query, ids: Sequence[str]) -> Located:
         """Find hits of a query by record id, PMID or DOI, each with its rank and scores. Raises what ask raises.
