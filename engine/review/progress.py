@@ -222,43 +222,34 @@ def _build_advice(reading: _Reading, recall: float, error: float) -> StopAdvice:
         least,
         most,
         most_random if reading.n_random else None,
-        None if verdict is not StopVerdict.OPEN else _count_more(reading, too_many, error),
+        None if verdict is not StopVerdict.OPEN else _count_more(reading, test, too_many, error),
     )
 
 
-def _estimate_random(reading: _Reading, error: float) -> tuple[int, int]:
-    """Return the fewest and the most inclusions left, as the records tell that were drawn at random at the end."""
+def _estimate_random(reading: _Reading, error: float, more: int = 0) -> tuple[int, int]:
+    """Return the fewest and the most inclusions left, as the records tell that were drawn at random at the end.
+
+    more: exclusions that are drawn after them.
+    """
     n = reading.n_random
     if not n:
         return 0, reading.n_unread
-    return estimate_left(n + reading.n_unread, n, int(reading.found[-n:].sum()), error)
+    return estimate_left(n + reading.n_unread, n + more, int(reading.found[-n:].sum()), error)
 
 
-def _count_more(reading: _Reading, too_many: int, error: float) -> int:
+def _count_more(reading: _Reading, test: StoppingTest, too_many: int, error: float) -> int:
     """Return how many records must be read, if nothing more is found, until fewer than `too_many` can be left.
 
     They are read in the order of the last ones: at random, if these were drawn at random. Without an inclusion, all.
     """
-    low, high = 1, reading.n_unread
-    while low < high and reading.included.any():
+    if not reading.included.any():
+        return reading.n_unread
+    low, high = 0, test.count_more(too_many, error)
+    while low < high and reading.n_random:
         middle = (low + high) // 2
-        longer = _read_more(reading, middle)
-        test = StoppingTest(longer.found, longer.n_records, longer.in_order)
-        may_stop = test.compute_p(too_many) <= error or _estimate_random(longer, error)[1] < too_many
-        low, high = (low, middle) if may_stop else (middle + 1, high)
+        stops = _estimate_random(reading, error, middle)[1] < too_many
+        low, high = (low, middle) if stops else (middle + 1, high)
     return high
-
-
-def _read_more(reading: _Reading, n: int) -> _Reading:
-    """Return a reading after n more records, all excluded, in the order of the last ones."""
-    no = np.zeros(n, bool)
-    return _Reading(
-        reading.n_records,
-        np.concatenate([reading.included, no]),
-        np.concatenate([reading.unsure, no]),
-        np.concatenate([reading.in_order, ~no]),
-        np.concatenate([reading.random, np.full(n, reading.n_random > 0)]),
-    )
 
 
 def _explain(reading: _Reading, verdict: StopVerdict, left: tuple[int, int, int], recall: float) -> str:

@@ -53,6 +53,8 @@ class DecidedRecord:
 
         The last decision for all counts; without one, what all say, and maybe if some are not sure.
         """
+        if len(self.decisions) == 1:
+            return self.decisions[0].kind
         decided = [each for each in self.decisions if each.kind is not DecisionKind.UNDECIDED]
         if common := [each for each in decided if each.for_all]:
             return common[-1].kind

@@ -55,6 +55,32 @@ class Hypergeometric:
             rows = rows[chance > _NEGLIGIBLE * total[rows]]
         return np.clip(np.where(is_upper, 1 - total, total), 0.0, 1.0)
 
+    def is_tail_within(
+        self, error: float, found: _Counts, n: _Counts, n_good: _Counts, n_drawn: _Counts
+    ) -> NDArray[np.bool_]:
+        """Return whether P(at most `found` of `n_drawn` are good) is at most the error, below 1/2; arrays (m,).
+
+        It adds no more chances than are needed to tell. The median is the mean, rounded up or down, so that the chance
+        of `found` at or above the mean is at least 1/2.
+        """
+        within = np.zeros(len(found), bool)
+        rows = np.flatnonzero(found * n < n_good * n_drawn)
+        at, good, drawn, rest = found[rows], n_good[rows], n_drawn[rows], (n - n_good - n_drawn)[rows]
+        chance = np.exp(self.compute_log_chance(at, n[rows], good, drawn))
+        total = chance
+        while len(rows):
+            falls = np.maximum(at * (rest + at), 0) / ((good - at + 1) * (drawn - at + 1))  # the next over this one
+            with np.errstate(divide="ignore", invalid="ignore"):
+                others = np.where(chance > 0, chance * falls / (1 - falls), 0.0)  # more than all that follow: it falls
+            is_within = total + others <= error
+            within[rows[is_within]] = True
+            open_ = ~is_within & (total <= error)
+            rows, at, good, drawn, rest = (each[open_] for each in (rows, at, good, drawn, rest))
+            chance, total, falls = (each[open_] for each in (chance, total, falls))
+            at, chance = at - 1, chance * falls
+            total = total + chance
+        return within
+
     def _count_ways(self, n: _Counts, k: _Counts) -> _Floats:
         """Return ln of the number of ways to choose k of n."""
         table = self._log_factorials

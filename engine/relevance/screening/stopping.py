@@ -40,7 +40,7 @@ class StoppingTest:
         """
         in_order = np.ones(len(found), bool) if in_order is None else in_order
         self.n_unread = n_records - len(found)
-        starts = np.flatnonzero(np.concatenate([[True], found | ~in_order])[: len(found)])  # others say less
+        starts = np.flatnonzero(np.concatenate([[True], found | ~in_order]))  # others say less
         self._drawn = _count_since(in_order)[starts]
         self._found = _count_since(in_order & found)[starts]
         self._n = n_records - starts - _count_since(~in_order & found)[starts]
@@ -57,17 +57,42 @@ class StoppingTest:
         return float(tail.min(initial=1.0))
 
     def find_most_left(self, error: float = ERROR) -> int:
-        """Return how many of the unread records may belong in the review: the most with a p value above the error."""
-        low, high = 0, self.n_unread
+        """Return how many of the unread records may belong in the review: the most with a p value above the error.
+
+        error: below 1/2, here and in `count_more`.
+        """
+        rows, low, high = np.arange(len(self._n)), 0, self.n_unread
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if self.compute_p(middle) > error else (low, middle - 1)
+            unlikely = self._list_unlikely(rows, middle, 0, error)
+            if len(unlikely):
+                rows, high = unlikely, middle - 1  # a moment that does not rule it out rules out no smaller number
+            else:
+                low = middle
         return low
+
+    def count_more(self, left: int, error: float = ERROR) -> int:
+        """Return how many more exclusions in order it takes until `left` are ruled out: at most all unread records."""
+        rows, low, high = np.arange(len(self._n)), 0, max(0, self.n_unread - left + 1)
+        while low < high:
+            middle = (low + high) // 2
+            unlikely = self._list_unlikely(rows, left, middle, error)
+            if len(unlikely):
+                rows, high = unlikely, middle
+            else:
+                low = middle + 1
+        return low
+
+    def _list_unlikely(self, rows: NDArray[np.int64], left: int, more: int, error: float) -> NDArray[np.int64]:
+        """Return those of the moments that rule out `left`, after so many more exclusions in order."""
+        found = self._found[rows]
+        chances = self._chances.is_tail_within(error, found, self._n[rows], found + left, self._drawn[rows] + more)
+        return rows[chances]
 
 
 def _count_since(marks: Labels) -> NDArray[np.int64]:
-    """Return for each place how many marks there are from it on, (m,)."""
-    return np.cumsum(marks[::-1], dtype=np.int64)[::-1]
+    """Return for each place how many marks (m,) there are from it on, and 0 for the end: (m + 1,)."""
+    return np.concatenate([np.cumsum(marks[::-1], dtype=np.int64)[::-1], [0]])
 
 
 def count_too_many(n_found: int, recall: float = RECALL) -> int:

@@ -32,3 +32,20 @@ def test_it_equals_scipy(data: st.DataObject) -> None:
     counts = [np.array(each, np.int64) for each in (found, n, good, drawn)]
     tail = Hypergeometric(3000).compute_tail(*counts)
     assert tail == pytest.approx(hypergeom.cdf(found, n, good, drawn), abs=1e-9)
+
+
+@given(st.data(), st.sampled_from([1e-6, 0.013, 0.05, 0.3, 0.49]))
+def test_whether_a_tail_is_within_an_error(data: st.DataObject, error: float) -> None:
+    n = data.draw(st.lists(st.integers(1, 300), min_size=1, max_size=5))
+    good, drawn = ([data.draw(st.integers(0, each)) for each in n] for _ in range(2))
+    found = [data.draw(st.integers(max(0, g + d - each), min(g, d))) for each, g, d in zip(n, good, drawn, strict=True)]
+    counts = [np.array(each, np.int64) for each in (found, n, good, drawn)]
+    chances = Hypergeometric(300)
+    assert chances.is_tail_within(error, *counts).tolist() == (chances.compute_tail(*counts) <= error).tolist()
+
+
+def test_the_median_is_the_mean_rounded_up_or_down() -> None:
+    cases = [(n, good, drawn) for n in range(1, 25) for good in range(n + 1) for drawn in range(n + 1)]
+    n, good, drawn = np.array(cases).T
+    up = -(-good * drawn // n)
+    assert (Hypergeometric(25).compute_tail(up, n, good, drawn) >= 0.5 - 1e-12).all()
