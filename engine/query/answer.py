@@ -14,6 +14,7 @@ from engine.phrases import pluralize
 from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
 from engine.query.grouping import count_groups
+from engine.query.obstacles import find_obstacles, note_obstacles
 from engine.query.ordering import note_sorted
 from engine.query.plan import Question, encode_question, encode_questions, read_question
 from engine.query.ranking import Candidate, Ranking, choose_depth, get_min_cosine
@@ -109,6 +110,8 @@ def _build_answer(
         hits = explained + hits[n_explained:]
     groups, cut = count_groups(snapshot, question, found, chosen)
     order = note_sorted(query, question.n_sorted, found.n_qualified)
+    obstacles = () if found.n_qualified else find_obstacles(snapshot, question)
+    shortfall = (*_note_shortfall(question, len(hits), found), *note_obstacles(obstacles))
     return Answer(
         query=query,
         generation=snapshot.manifest.generation,
@@ -116,7 +119,8 @@ def _build_answer(
         n_qualified=found.n_qualified,
         groups=groups,
         reranker=found.reranker,
-        notes=(*question.notes, *notes, *found.notes, *order, *cut, *_note_shortfall(question, len(hits), found)),
+        notes=(*question.notes, *notes, *found.notes, *order, *cut, *shortfall),
+        obstacles=obstacles,
     )
 
 
@@ -131,7 +135,9 @@ def _note_shortfall(question: Question, n_hits: int, found: Ranking) -> list[str
     qualify = f"{pluralize(n, 'record')} qualif{'ies' if n == 1 else 'y'}"
     if query.min_score is not None and len(found.candidates) < n:  # all that reach it are there
         return [f"{qualify}, {len(found.candidates):,} of them with a score of {query.min_score:g} or more"]
-    return [f"{qualify}, {query.offset + query.top_k:,} were asked for"]
+    if n and n_hits == n:
+        return [f"{qualify}, and {'it is' if n == 1 else 'all of them are'} shown"]
+    return [f"{qualify}, {query.offset + query.top_k:,} were asked for"] if n else ["no record qualifies"]
 
 
 def fetch_hits(snapshot: OpenGeneration, candidates: Sequence[Candidate], first: int = 1) -> list[Hit]:

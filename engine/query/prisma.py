@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tree import Search
 from engine.corpus.words.wording import parse_wording
-from engine.options import FILTERS, Filters, QueryOption, ValueKind
 from engine.phrases import pluralize
+from engine.query.filterwords import describe_filters
 from engine.query.ordering import count_sorted, describe_sort
 from engine.query.plan import FED_BACK
 from engine.query.searchlog import REMOVED, Record, RecordedSource
@@ -33,7 +32,6 @@ _REMOVED_WORDS = (
 _REMOVED = dict(zip(REMOVED, _REMOVED_WORDS, strict=True))  # noun, and words around its number
 _DAYS = "those on which their files were read. Where a database was searched on an earlier day, give that day"
 _NAMED = 100  # sources that are named
-_LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
 
 
 def write_paragraph(record: Record) -> str:
@@ -224,7 +222,7 @@ def _describe_fusion(record: Record) -> str:
 def _describe_limits(record: Record) -> Iterator[str]:
     """Yield what restricted the search, in one sentence, and which hits were taken."""
     query = record.query
-    found = list(_describe_filters(query.filters))
+    found = list(describe_filters(query.filters))
     if record.since is not None:
         found.append(f"records that were new or changed since generation {record.since:06d}")
     if query.min_score is not None:
@@ -235,49 +233,6 @@ def _describe_limits(record: Record) -> Iterator[str]:
     first = f"the first {pluralize(query.top_k, 'hit')}"
     after = f" after leaving out {query.offset:,}" if query.offset else ""
     yield f"At most {first}{after} were taken."
-
-
-def _describe_filters(filters: Filters) -> Iterator[str]:
-    """Yield each filter that is set in words that follow "limited to"."""
-    for option in FILTERS:
-        value = getattr(filters, option.field)
-        if value == option.default:
-            continue
-        if option.kind is ValueKind.EITHER:
-            yield option.words[value]
-        else:
-            yield option.words[0].format(_describe_value(option, value))
-
-
-def _describe_value(option: QueryOption, value: Any) -> str:
-    """Return the value of a filter for reading."""
-    if option.kind is ValueKind.YEARS:
-        return " or ".join(map(_describe_span, value))
-    if option.kind is ValueKind.IDS:
-        return _describe_ids(value)
-    return " or ".join(map(_quote_value, value if option.kind is ValueKind.NAMES else [value]))
-
-
-def _describe_span(years: tuple[int | None, int | None]) -> str:
-    """Return a range of years for reading."""
-    first, last = years
-    if first is None:
-        return "of any time" if last is None else f"up to {last}"
-    if last is None:
-        return f"{first} to present"
-    return str(first) if first == last else f"{first} to {last}"
-
-
-def _quote_value(text: str) -> str:
-    """Return a value in quotation marks."""
-    return f"\u201c{text}\u201d"
-
-
-def _describe_ids(given: Sequence[str]) -> str:
-    """Return a list of record ids for reading, shortened if it is long."""
-    if len(given) <= _LISTED:
-        return f"{pluralize(len(given), 'record')}: {', '.join(given)}" if given else "no record"
-    return f"{pluralize(len(given), 'record')}: {given[0]} to {given[-1]}, all of them in the search record"
 
 
 def _describe_outcome(record: Record) -> Iterator[str]:

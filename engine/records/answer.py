@@ -125,6 +125,16 @@ class AnswerVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A condition of a question that no record meets as a whole: what it lets through, and what is left without it."""
+
+    name: str  # of its parameter: "year", "q"
+    condition: str  # for people
+    n_alone: int  # records that meet it
+    n_without: int  # records that meet all other conditions
+
+
+@dataclass(frozen=True, slots=True)
 class ValueCount:
     """The records with one value of a field."""
 
@@ -145,3 +155,4 @@ class Answer:
     reranker: RerankerIdentity | None = None  # of the second stage, if there was one
     verdict: AnswerVerdict | None = None  # None: not asked for, or the question has no text
     notes: tuple[str, ...] = ()  # for people: ids that are not there, why there are fewer hits than wanted
+    obstacles: tuple[Obstacle, ...] = ()  # the conditions of the question, where no record meets them all

@@ -44,6 +44,7 @@ def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[s
         "n_qualified": answer.n_qualified,
         "verdict": None if answer.verdict is None else asdict(answer.verdict),
         "notes": list(answer.notes),
+        "obstacles": [asdict(obstacle) for obstacle in answer.obstacles],
         "groups": [asdict(group) for group in answer.groups],
         "hits": list(rows),
     } | _list_reranker_fields(answer.reranker)

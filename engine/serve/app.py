@@ -28,7 +28,7 @@ from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
-from engine.serve.pages import downloads, flow, handlers, map, maplist, records
+from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status
 from engine.serve.request.site import JSON, Site
 from engine.serve.review.handlers import ROUTES as REVIEW_ROUTES
 from engine.serve.review.handlers import is_json_wanted
@@ -128,7 +128,7 @@ def _respond_to_error(request: Request, error: Exception) -> Response:
         return _build_failure_json(failure)
     if is_review_path(path) and is_json_wanted(request):
         return _build_failure_json(failure)
-    return handlers.show_failure(request, failure)
+    return problems.show_failure(request, failure)
 
 
 def _build_failure_json(failure: Failure) -> Response:
@@ -148,7 +148,8 @@ _HANDLERS = {
 _ROUTES: list[Route | Mount] = [
     Route("/", handlers.show_search_page),
     Route("/record", records.show_record_page),
-    Route("/status", handlers.show_status_page),
+    Route("/status", status.show_status_page),
+    Route("/api", guide.show_api_page),
     Route("/map", map.show_map_page),
     Route("/map/points", map.send_points),
     Route("/map/at", map.find_record_at),

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.options import Filters, Query
-from engine.query.prisma import _DAYS, _describe_filters, describe_sources, list_appendix, write_paragraph
+from engine.query.filterwords import describe_filters
+from engine.query.prisma import _DAYS, describe_sources, list_appendix, write_paragraph
 from engine.query.searchlog import Record, RecordedSource
 
 RECORD = Record(
@@ -114,7 +115,7 @@ def test_every_filter_has_a_strategy() -> None:
 @given(data=st.data())
 def test_every_filter_that_is_set_is_told_with_its_values(name: str, data: st.DataObject) -> None:
     value = data.draw(SET[name])
-    (words,) = _describe_filters(Filters(**{name: value}))
+    (words,) = describe_filters(Filters(**{name: value}))
     text = of(filters=Filters(**{name: value}))
     assert f"The search was limited to {words}." in text
     values = [str(year) for pair in value for year in pair] if name == "years" else value
@@ -124,7 +125,7 @@ def test_every_filter_that_is_set_is_told_with_its_values(name: str, data: st.Da
 
 @given(st.fixed_dictionaries({}, optional=SET))
 def test_filters_are_told_together_and_none_that_is_not_set(given: dict[str, object]) -> None:
-    words = list(_describe_filters(Filters(**given)))  # type: ignore[arg-type]
+    words = list(describe_filters(Filters(**given)))  # type: ignore[arg-type]
     assert len(set(words)) == len(words) == len(given)
     text = of(filters=Filters(**given))  # type: ignore[arg-type]
     assert ("No limits were applied." in text) == (not given)
@@ -142,7 +143,7 @@ def test_filters_are_told_together_and_none_that_is_not_set(given: dict[str, obj
     ],
 )
 def test_years(years: tuple[tuple[int | None, int | None], ...], words: str) -> None:
-    assert list(_describe_filters(Filters(years=years))) == [f"publication years {words}"]
+    assert list(describe_filters(Filters(years=years))) == [f"publication years {words}"]
 
 
 def test_opposites_are_told_apart() -> None:

@@ -35,7 +35,7 @@ _SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Record": schemas.build_record_schema,
     "Status": schemas.build_status_schema,
 }
-_REFUSALS = {
+REFUSALS = {
     "400": "A parameter is invalid; the message says which one, and what was expected.",
     "401": "An access token is required.",
     "403": "The request comes from a page of another site.",
@@ -80,7 +80,7 @@ def dump_document() -> Schema:
     }
 
 
-def _summarise_operation(handler: Callable[..., Any]) -> str:
+def summarise_operation(handler: Callable[..., Any]) -> str:
     """Return the first line of the docstring of a handler."""
     return (inspect.getdoc(handler) or "").partition("\n")[0]
 
@@ -90,7 +90,7 @@ def _build_operation(name: str, handler: Callable[..., Any], parameters: Sequenc
     unchanged = {"304": {"description": "The client already has the current answer."}}
     return {
         "operationId": name,
-        "summary": _summarise_operation(handler),
+        "summary": summarise_operation(handler),
         "parameters": [schemas.build_query_parameter(parameter) for parameter in parameters],
         "responses": _list_responses(kind) | unchanged,
     }
@@ -106,7 +106,7 @@ def _build_batch_operation() -> Schema:
     body = schemas.build_object(common | {"queries": queries}, optional=common)
     return {
         "operationId": "batch",
-        "summary": _summarise_operation(handlers.search_batch),
+        "summary": summarise_operation(handlers.search_batch),
         "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
         "responses": _list_responses("Batch"),
     }
@@ -116,7 +116,7 @@ def _list_responses(kind: str) -> Schema:
     """Return the responses of an operation: its answer, and the errors."""
     errors = {
         status: {"description": text, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
-        for status, text in _REFUSALS.items()
+        for status, text in REFUSALS.items()
     }
     answer = {"description": kind, "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}}
     return {"200": answer} | errors

@@ -11,7 +11,7 @@ from engine.corpus import history
 from engine.corpus.storage.store import RecordSource
 from engine.options import Query, ValueKind, YearRange
 from engine.records.abstract import Abstract
-from engine.records.answer import AnswerVerdict, Hit, ValueCount
+from engine.records.answer import AnswerVerdict, Hit, Obstacle, ValueCount
 from engine.records.encoder import EncoderIdentity
 from engine.references.fields import RECORD, SCORES
 from engine.serve.request.parameters import BOOLEANS, NUMBERS, Parameter
@@ -129,6 +129,7 @@ def build_answer_schema() -> Schema:
             "n_qualified": WHOLE,
             "verdict": _allow_null(_build_schema(AnswerVerdict)),
             "notes": _build_array(TEXT),
+            "obstacles": _build_array(_build_schema(Obstacle)),
             "groups": _build_array(_build_schema(ValueCount)),
             "hits": _build_array({"$ref": "#/components/schemas/Hit"}),
             "reranker": build_object({"model": TEXT, "fingerprint": TEXT}),

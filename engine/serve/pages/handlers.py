@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,9 +15,8 @@ from engine.query.index import Index
 from engine.query.prisma import list_appendix, write_paragraph
 from engine.query.searchlog import make_record
 from engine.references.formats import FORMATS
-from engine.serve.api.bodies import build_status_body
 from engine.serve.http.failures import Failure, classify_error
-from engine.serve.http.prefix import get_root, link
+from engine.serve.http.prefix import get_root
 from engine.serve.pages.facets import build_facet_views
 from engine.serve.pages.form import (
     FIELDS,
@@ -42,7 +40,7 @@ from engine.serve.pages.views import (
 )
 from engine.serve.request.parameters import RequestValues
 from engine.serve.request.queries import read_query
-from engine.serve.request.site import HTML, get_site, read_pairs, read_values, respond
+from engine.serve.request.site import HTML, get_site, read_pairs, respond
 from engine.serve.work.facets import FieldCounts, count_qualified, read_facets
 
 _SEE_OTHER = 303
@@ -128,25 +126,3 @@ def _name_question(index: Index, query: Query) -> str:
     pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
     pairs += [("like", example) for example in query.like] + [("unlike", example) for example in query.unlike]
     return f"{get_root()}{State(tuple(pairs))}"  # sites of one host share the storage
-
-
-async def show_status_page(request: Request) -> Response:
-    """Send the status page."""
-    read_values(request, ())
-    shelf = get_site(request).shelf
-    indexes = [shelf.get_index(name) for name in shelf.names]
-
-    def work() -> bytes:
-        bodies = [build_status_body(index, shelf.problems) for index in indexes]
-        return render_page("status", title="Status", here="status", indexes=bodies)
-
-    return Response(await run_in_threadpool(work), media_type=HTML)
-
-
-def show_failure(request: Request, failure: Failure) -> Response:
-    """Return the page of an error."""
-    ways = [("New search", link("/"))]
-    if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        ways.insert(0, ("Try again", State(read_pairs(request)).build_address(request.url.path)))
-    body = render_page("error", title="Error", here="error", failure=failure, ways=ways)
-    return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

@@ -381,13 +381,17 @@ def test_every_hit_leads_to_its_own_page(client: TestClient) -> None:
 def test_the_status_page_says_what_is_served(client: TestClient, index: Index) -> None:
     shown = page(client, "/status")
     assert texts(shown, "//h2") == ["toy", "old"]
-    fields = dict(zip(texts(shown, "(//dl)[1]/dt"), texts(shown, "(//dl)[1]/dd"), strict=True))
+    fields = dict(zip(texts(shown, "(//section)[1]//dt"), texts(shown, "(//section)[1]//dd"), strict=True))
     assert fields["Generation"] == f"000003 of {index.manifest.created}"
-    assert fields["Abstracts"] == "46" and fields["Newest source"] == "rows.jsonl"
+    assert fields["Records"] == "46" and fields["Newest source"] == "rows.jsonl"
     assert fields["Retracted"].startswith(f"{index.manifest.counts.retracted}, ")
     assert fields["Encoder"].startswith("toy-model: 32 dimensions")
     assert fields["Last nightly run"] == "none"
-    assert fields["Longer than the encoder reads"].endswith("engine index FILE -i toy --recipe passages --re-encode")
+    assert (
+        fields["Duplicates merged"].startswith("0 of 46 records found")
+        and fields["Years"] == "1990 to 2032; 3 without a year"
+    )
+    assert fields["Read in part"].endswith("engine index FILE -i toy --recipe passages --re-encode")
     assert not shown.xpath("//p[@class='note warning']")
     page(client, "/status", ("i", "toy"), status=400)
 
