@@ -54,6 +54,8 @@ def test_a_file_holds_the_hits_of_the_page(client: TestClient, index: Index, tmp
         assert raw.decode().startswith("# gout (generation 000003)\n") and all(
             title in raw.decode() for title in titles
         )
+    elif suffix in (".vancouver.txt", ".apa.txt"):
+        assert all(title in line for title, line in zip(titles, raw.decode().splitlines(), strict=True))
     elif suffix == ".json":
         assert [row["title"] for row in json.loads(raw)] == titles
     else:
@@ -199,7 +201,7 @@ def test_the_file_of_a_record_holds_it_alone(client: TestClient, index: Index, t
     whole = [Cited(replace(hit, rank=1, score=1.0), index.get("gut"))]
     if suffix != ".xlsx":  # which notes when it was made
         assert raw == b"".join(render_records(suffix, whole, "gut (generation 000003)"))
-    if suffix not in (".xlsx", ".md", ".json"):
+    if suffix not in (".xlsx", ".md", ".json", ".vancouver.txt", ".apa.txt"):
         assert read_back(tmp_path, raw, name) == ["Gout of the gut"]
 
 
