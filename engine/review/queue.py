@@ -88,7 +88,6 @@ class ReviewQueue:
         self._is_blind = is_blind
         self._learners = {} if is_blind else {"": None}  # whose orders are learned; "" for all
         self._ahead: tuple[RecordReader, Sequence[int]] | None = None  # records that will be read soon
-        self._close_journal = review.journal.keep_open()
         self._task = BackgroundTask(f"review {review.name}: learning", self._learn)
         self._task.ask()
         self._task.start()
@@ -99,7 +98,6 @@ class ReviewQueue:
         """Stop learning. The index stays open."""
         self._task.end()
         self._reading.end()
-        self._close_journal()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the order is learned from everything that is written now; return whether it is."""
@@ -185,7 +183,7 @@ class ReviewQueue:
         made = self.review.decide_in(self.snapshot.corpus, who, names, label, key)
         for name in names:
             shown.pop(name, None)
-        self._follow()
+        self._follow(made)
         return made
 
     def undo(self, who: str, number: int | None = None, key: str = "") -> list[Decision]:
@@ -202,11 +200,13 @@ class ReviewQueue:
         self._follow()
         return undone
 
-    def _follow(self) -> None:
-        """Take in what was written and published since, by other processes, too."""
+    def _follow(self, made: Sequence[Decision] = ()) -> None:
+        """Take in what was written and published since, by other processes, too; made is known to be written."""
         newest = self._find_newest()
         with self._lock:
-            changed = self._standing.add(self.review.journal.read(self._standing.last))
+            is_next = bool(made) and made[0].number == self._standing.last + 1  # nobody wrote in between
+            events = made if is_next else self.review.journal.read(self._standing.last)
+            changed = self._standing.add(events)
             if changed or newest is not self._newest:
                 self._newest = newest
                 self._task.ask()

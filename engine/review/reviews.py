@@ -67,6 +67,7 @@ class Review:
         self.folder = folder
         self.name = name
         self.journal = Journal(folder.decisions, name)
+        self._is_started = False  # as far as is known
 
     def start(self, who: str, settings: ReviewSettings) -> Decision:
         """Start the review, or change its settings; decisions stay.
@@ -127,7 +128,10 @@ class Review:
             UsageError: there is none.
             CorpusError: the journal can't be read.
         """
-        if not self.journal.has_events():
+        if self._is_started and self.journal.path.exists():  # events are never deleted
+            return
+        self._is_started = self.journal.has_events()
+        if not self._is_started:
             names = self.journal.list_reviews()
             others = f"The reviews of {self.folder.name}: {', '.join(names)}. " if names else ""
             raise UsageError(

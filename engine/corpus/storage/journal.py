@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -224,22 +224,6 @@ class Journal:
             numbers.append(int(connection.execute(sql, values).lastrowid or 0))
         return numbers
 
-    def keep_open(self) -> Callable[[], None]:
-        """Keep the file open, and return what closes it, in any thread: opening it meanwhile costs less.
-
-        The last connection that closes the file moves the written-ahead log into it, which waits for the disk.
-        """
-        try:
-            connection = sqlite3.connect(f"{self._format_uri()}?mode=ro", uri=True, check_same_thread=False)
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error:  # whoever reads or writes is told
-            return lambda: None
-        return connection.close
-
-    def _format_uri(self) -> str:
-        """Return the address by which SQLite opens the file."""
-        return f"file:{quote(str(self.path.resolve()))}"
-
     @contextlib.contextmanager
     def open(self, *, write: bool) -> Iterator[sqlite3.Connection]:
         """Open the file for one transaction.
@@ -265,7 +249,7 @@ class Journal:
 
     def open_connection(self, *, write: bool) -> sqlite3.Connection:
         """Connect to the file: in WAL mode, or read-only. A folder that can't be written is read without locks."""
-        place = self._format_uri()
+        place = f"file:{quote(str(self.path.resolve()))}"
         if write:
             connection = sqlite3.connect(place, _PATIENCE, isolation_level=None, uri=True)
             connection.execute("PRAGMA journal_mode = WAL")
