@@ -133,6 +133,32 @@ def test_a_review_fills_the_later_stages(review: IndexFolder, engine: Run, tmp_p
     assert both.returncode == 2 and "--review and files of decisions were given" in both.stderr
 
 
+def test_a_review_of_reports_follows_that_of_abstracts(toy: IndexFolder, engine: Run) -> None:
+    first, second = Review(toy, "abstracts"), Review(toy, "reports")
+    for kept, decisions in (
+        (
+            first,
+            "01 include, 02 include, 03 include, 04 include, 05 include, 06 exclude, 07 exclude wrong drug, 08 maybe",
+        ),
+        (second, "01 include, 02 exclude no control, 03 exclude Not retrieved, 04 exclude, 06 include, 09 exclude odd"),
+    ):
+        kept.start("ann", ReviewSettings())
+        for decision in decisions.split(", "):
+            number, kind, *reason = decision.split(" ", 2)
+            kept.decide("ann", [f"toy-{number}"], NewLabel(DecisionKind(kind), *reason))
+    found = json.loads(engine("flow", "-i", "toy", "--review", "abstracts", "--full-text", "reports", "--json").stdout)
+    counts = found["screening"]
+    assert counts == {
+        "review": "abstracts", "screened": 7, "sought": 5, "assessed": 3, "included": 1, "excluded": 2,
+        "reasons": {"no control": 1, "no reason": 1}, "not_retrieved": 1, "undecided": 32, "unknown": 0, "maybe": 1,
+        "conflict": 0, "awaiting": 1,
+    }  # fmt: skip
+    assert counts["sought"] == counts["not_retrieved"] + counts["assessed"] + counts["awaiting"]
+    assert counts["screened"] + counts["maybe"] + counts["conflict"] + counts["undecided"] == found["left"] == 40
+    alone = engine("flow", "-i", "toy", "--full-text", "reports")
+    assert alone.returncode == 2 and "Name it: --review" in alone.stderr
+
+
 def texts_of(svg: str) -> list[str]:
     texts = [str(node.text) for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     return [text.replace("\u00a0", " ") for text in texts]

@@ -37,6 +37,11 @@ _FILE = click.Path(path_type=Path)
     help="File of the excluded records. After a tab, a line may give the reason why the full report was excluded.",
 )
 @click.option("--review", metavar="NAME", help="Name of a review whose decisions are counted.")
+@click.option(
+    "--full-text",
+    metavar="NAME",
+    help="Name of a review of the full reports. --review is then that of titles and abstracts.",
+)
 @click.option("-o", "--output", type=_FILE, metavar="FILE.svg", help="Draw the diagram.")
 @click.option("--overwrite", is_flag=True, help="Overwrite an existing file.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
@@ -45,6 +50,7 @@ def flow(
     included: Path | None,
     excluded: Path | None,
     review: str | None,
+    full_text: str | None,
     output: Path | None,
     overwrite: bool,
     as_object: bool,
@@ -57,23 +63,27 @@ def flow(
     recognised by what the records name, by the format and by the name of the file. The stages after identification stay
     blank until there are decisions. A record excluded with a reason was excluded by its full report, one without by
     title and abstract. The reason "not retrieved" is reported as such. Records of a review that are in conflict or
-    maybe are not yet screened.
+    maybe are not yet screened. With --full-text, all exclusions of the first review were by title and abstract, and
+    only reports that it includes are counted.
 
     \b
     engine flow -i rheumatology
     engine flow -i rheumatology --included in.txt --excluded out.txt -o flow.svg
     engine flow -i rheumatology --review main -o flow.svg
+    engine flow -i rheumatology --review abstracts --full-text reports -o flow.svg
     """
     from engine.corpus.flow import count_flow
     from engine.files import check_targets, write_text
     from engine.index.folder import IndexFolder
     from engine.query.opening import open_corpus
-    from engine.review.flow import count_review, describe_flow, draw_flow
+    from engine.review.flow import count_review, count_stages, describe_flow, draw_flow
     from engine.review.reviews import Review
     from engine.review.state import read_state
 
     if review is not None and (included or excluded):
         raise UsageError("--review and files of decisions were given, expected one of them")
+    if full_text is not None and review is None:
+        raise UsageError("--full-text was given without the review of titles and abstracts. Name it: --review")
     if output is not None:
         if output.suffix.lower() != ".svg":
             raise UsageError(f"{output}: the diagram is written as SVG. Name a file that ends with .svg")
@@ -83,7 +93,8 @@ def flow(
         found = count_flow(corpus)
         counts = _read_decisions(corpus, found.left, included, excluded) if included or excluded else None
     if review is not None:
-        counts = count_review(read_state(Review(folder, review)))
+        first = read_state(Review(folder, review))
+        counts = count_stages(first, read_state(Review(folder, full_text))) if full_text else count_review(first)
     if as_object:
         say(dump_json(describe_flow(folder.path.name, found, counts, review or "")))
     else:
@@ -138,6 +149,7 @@ def _format_flow(name: str, flow: Flow, counts: ScreeningCounts | None) -> Itera
             ("maybe", counts.maybe),
             ("in conflict", counts.conflict),
             ("not yet screened", counts.undecided),
+            ("reports not yet decided about", counts.awaiting),
             ("decisions on records that are not in the index", counts.unknown),
         ):
             yield from ([f"  {what}: {n:,}"] if n else [])

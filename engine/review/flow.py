@@ -22,6 +22,8 @@ RULES = {
 }
 TITLE = "Identification of studies via databases and registers"
 _NOT_RETRIEVED = "not retrieved"  # the reason of a report that could not be had
+_NO_REASON = "no reason"
+_NOT_INCLUDED = (DecisionKind.EXCLUDE, DecisionKind.MAYBE)
 _MOST = 14  # databases or registers named in the diagram
 _BLANK = "\u2003"
 
@@ -31,7 +33,7 @@ class ScreeningCounts:
     """The decisions of reviewers, as far as they were made.
 
     Of the records of the index, screened + maybe + conflict + undecided = all; screened = excluded + sought;
-    sought = not_retrieved + assessed; assessed = those with a reason + included.
+    sought = not_retrieved + assessed + awaiting; assessed = those with a reason + included.
     """
 
     included: int
@@ -42,6 +44,7 @@ class ScreeningCounts:
     unknown: int  # decisions on records that are not in the index
     maybe: int = 0  # that the reviewers are not sure about
     conflict: int = 0  # that one reviewer includes and another excludes
+    awaiting: int = 0  # reports that are sought, but not yet decided about
 
     @property
     def assessed(self) -> int:
@@ -51,7 +54,7 @@ class ScreeningCounts:
     @property
     def sought(self) -> int:
         """Number of reports sought for retrieval."""
-        return self.assessed + self.not_retrieved
+        return self.assessed + self.not_retrieved + self.awaiting
 
     @property
     def screened(self) -> int:
@@ -92,6 +95,29 @@ def count_review(state: ReviewState) -> ScreeningCounts:
         unknown=n_absent,
         maybe=counts[DecisionKind.MAYBE],
         conflict=counts[None],
+    )
+
+
+def count_stages(first: ReviewState, second: ReviewState) -> ScreeningCounts:
+    """Count the decisions of two reviews: one of titles and abstracts, and one of the reports that it includes.
+
+    What the second says of other records is not counted. A report that it excludes without a reason is "no reason".
+    """
+    counts = first.count_kinds()
+    sought = {each.doc_id for each in first.list_of(DecisionKind.INCLUDE)}
+    included = [each for each in second.list_of(DecisionKind.INCLUDE) if each.doc_id in sought]
+    excluded = [each for each in second.list_of(DecisionKind.EXCLUDE) if each.doc_id in sought]
+    reasons = Counter(each.reason or _NO_REASON for each in excluded if not _is_missing(each.reason))
+    return ScreeningCounts(
+        included=len(included),
+        excluded=counts[DecisionKind.EXCLUDE],
+        reasons=dict(reasons.most_common()),
+        not_retrieved=len(excluded) - reasons.total(),
+        undecided=first.n_records - len(sought) - sum(counts[kind] for kind in (*_NOT_INCLUDED, None)),
+        unknown=len(first.absent),
+        maybe=counts[DecisionKind.MAYBE],
+        conflict=counts[None],
+        awaiting=len(sought) - len(included) - len(excluded),
     )
 
 

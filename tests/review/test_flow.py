@@ -41,7 +41,7 @@ def test_by_hand() -> None:
     assert (counts.screened, counts.sought, counts.assessed) == (5, 3, 2)
     assert asdict(counts) == {
         "included": 1, "excluded": 2, "reasons": {"wrong drug": 1}, "not_retrieved": 1, "undecided": 2, "unknown": 4,
-        "maybe": 1, "conflict": 1,
+        "maybe": 1, "conflict": 1, "awaiting": 0,
     }  # fmt: skip
     fields = describe_flow("x", FLOW, counts, "main")
     assert fields["screening"] == {"review": "main", "screened": 5, "sought": 3, "assessed": 2} | asdict(counts)
