@@ -19,10 +19,12 @@ from engine.errors import UsageError
 from engine.options import ValueKind
 from engine.query.generation import OpenGeneration
 from engine.references.formats import FORMATS, render_records
+from engine.relevance.screening.chart import draw_chart
 from engine.review.agreement import list_agreements
 from engine.review.blinding import find_own, list_conflicts
 from engine.review.exchange import cite_decisions
 from engine.review.orders import OrderName
+from engine.review.progress import build_progress_chart, compute_progress
 from engine.review.queue import QueuedRecord
 from engine.review.reviews import NewLabel
 from engine.review.state import DecidedRecord, ReviewState
@@ -164,12 +166,34 @@ def _render_progress(sitting: _Sitting, order: OrderName) -> str:
     body = render_page(
         "progress",
         counts=count_decisions(own),
+        advice=compute_progress(own).advice,
         last=last,
         last_title=(last[0].record.title or "[no title]") if last else "",
         order=order,
         **sitting.common,
     )
     return body.decode("utf-8")
+
+
+async def _show_progress_page(request: Request) -> Response:
+    """Send how far the reviewer is: what was found, what may be left, and whether reading may stop."""
+    read_values(request, ())
+    sitting = _begin(request)
+    return Response(await _run_in_worker(request, lambda: _render_progress_page(sitting)), media_type=HTML)
+
+
+def _render_progress_page(sitting: _Sitting) -> bytes:
+    """Render the page of progress."""
+    progress = compute_progress(sitting.read_own())
+    return render_page(
+        "curve",
+        title="Progress",
+        page="progress",
+        progress=progress,
+        chart=draw_chart(build_progress_chart(progress), alone=False),
+        minutes=None if (left := progress.estimate_seconds(progress.n_unread)) is None else round(left / 60),
+        **sitting.common,
+    )
 
 
 async def _send_next(request: Request) -> Response:
@@ -392,6 +416,7 @@ ROUTES = [
     Route(f"{REVIEW}/decide", _write_decision, methods=["POST"]),
     Route(f"{REVIEW}/undo", _undo_decision, methods=["POST"]),
     Route(f"{REVIEW}/records", _show_decided),
+    Route(f"{REVIEW}/progress", _show_progress_page),
     Route(f"{REVIEW}/conflicts", _show_conflicts),
     Route(f"{REVIEW}/settle", _settle_conflict, methods=["POST"]),
     Route(f"{REVIEW}/export", _export_decisions),

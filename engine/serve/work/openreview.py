@@ -24,6 +24,7 @@ ORDERS = {  # in which records come, and what each is called
     OrderName.LEARNED: "likely inclusions first",
     OrderName.CRITERIA: "nearest to the criteria first",
     OrderName.DATE: "newest first",
+    OrderName.RANDOM: "by chance",
 }
 
 

@@ -57,13 +57,15 @@ def open_desk(review: Review) -> Iterator[Callable[..., Desk]]:
     with ExitStack() as stack:
         clients: dict[Any, TestClient] = {}
 
-        def run(name: str = "", *, is_blind: bool = True, tokens: bool | None = None, **rules: Any) -> Desk:
+        def run(
+            name: str = "", *, is_blind: bool = True, tokens: bool | None = None, who: str = "ann", **rules: Any
+        ) -> Desk:
             with_tokens = bool(name) if tokens is None else tokens
-            key = (with_tokens, is_blind, *rules)
+            key = (with_tokens, is_blind, who, *rules)
             if key not in clients:
                 reviewers = TOKENS if with_tokens else {}
                 access = build_access("127.0.0.1", PORT, reviewers=reviewers, writes=True, **rules)
-                app = build_app([review.folder.path], access, review=ReviewRules("main", "ann", is_blind))
+                app = build_app([review.folder.path], access, review=ReviewRules("main", who, is_blind))
                 made = TestClient(app, base_url=BASE, raise_server_exceptions=False, follow_redirects=False)
                 clients[key] = stack.enter_context(made)
             return Desk(clients[key], {"Authorization": f"Bearer {TOKENS[name]}"} if name else {})

@@ -1,10 +1,13 @@
 """The pages of a review, by plain forms: who decides, what is written, what nobody may see."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
 from html import unescape
 
+import openpyxl
 import pytest
 
 from engine.corpus.storage.journal import DecisionKind
@@ -203,11 +206,13 @@ def test_another_reviewers_decisions_are_seen_only_after_ones_own(open_desk: Ope
     for name in ("toy-01", "toy-02", "toy-03"):
         ann.decide(name, "exclude", other_reason="sesame", note="thyme", labels="cumin")
     pages = ("/review", "/review?id=toy-01", "/review?id=toy-02", "/review/next", "/review/records",
-             "/review/records?decision=exclude", "/review/conflicts", "/review/export?format=csv", "/review/export?format=ris")  # fmt: skip
+             "/review/records?decision=exclude", "/review/conflicts", "/review/export?format=csv", "/review/export?format=ris",
+             "/review/progress", "/review/flow", "/review/flow.json")  # fmt: skip
     before = {path: bob.get(path).text for path in pages}
     for path, text in before.items():
         assert not re.search(r"sesame|thyme|cumin|\bann\b", text), path
         assert "3 excluded" not in text and "0 excluded" in text or path not in ("/review", "/review/next")
+    assert "Nothing is read yet" in before["/review/progress"]
     bob.decide("toy-01")
     assert re.search(r"ann</bdi>: <b>excluded</b>.*sesame.*thyme.*cumin", bob.get("/review?id=toy-01").text, re.DOTALL)
     assert "sesame" not in bob.get("/review?id=toy-02").text
@@ -320,3 +325,33 @@ def test_too_long_and_unknown_fields_are_refused(open_desk: Open, review: Review
         answer = desk.post("/review/decide", desk.form() | {"decision": "include"} | more)
         assert answer.status_code in (400, 404) and message in unescape(answer.text), more
     assert len(review.journal.read()) == before
+
+
+def test_progress_shows_the_curve_and_what_may_be_left(open_desk: Open) -> None:
+    desk = open_desk()
+    assert "Nothing is read yet" in desk.get("/review/progress").text
+    desk.decide("toy-01")
+    desk.decide("toy-02", "exclude")
+    page = desk.get("/review/progress").text
+    assert '<g class="chart"' in page and "style=" not in page and "<style" not in page
+    assert re.search(r"<dt>Read</dt><dd>2 of", page) and re.search(r"<dt>Included</dt><dd>1</dd>", page)
+
+
+@pytest.mark.parametrize("who", ["<script>alert(1)</script>", "a\u202eb", '"><b>'])
+def test_the_name_of_a_reviewer_stays_text(open_desk: Open, review: Review, who: str) -> None:
+    desk = open_desk(who=who)
+    desk.decide("toy-01")
+    for path in ("/review", "/review/records", "/review/conflicts", "/review/progress", "/review/flow"):
+        page = desk.get(path).text
+        assert "<script>alert" not in page and '"><b>' not in page and who in unescape(page), path
+    assert review.journal.read()[-1].who == who
+
+
+def test_a_note_is_no_formula_in_a_table(open_desk: Open) -> None:
+    desk = open_desk()
+    desk.decide("toy-01", "exclude", note='=HYPERLINK("http://evil.example")', other_reason="@SUM(1)", labels="+1")
+    (row,) = csv.DictReader(desk.get("/review/export?format=csv").text.lstrip("\ufeff").splitlines())
+    for name in ("decision_note", "exclusion_reason", "decision_labels"):
+        assert row[name][:1] not in "=@+-", row[name]
+    book = openpyxl.load_workbook(io.BytesIO(desk.get("/review/export?format=xlsx").content))
+    assert not [cell.value for line in book.active.iter_rows() for cell in line if cell.data_type == "f"]
