@@ -61,12 +61,12 @@ class AbstractView:
     def extract_sections(self) -> list[list[MarkedPiece]]:
         """The extract by the sections that it has a part of; what comes before the nearest sentence is its lead."""
         first = next((place for place, piece in enumerate(self.extract) if piece.is_best), 0)
-        return list(_group_sections([replace(p, is_lead=place < first) for place, p in enumerate(self.extract)]))
+        return list(group_sections([replace(p, is_lead=place < first) for place, p in enumerate(self.extract)]))
 
     @property
     def whole_sections(self) -> list[list[MarkedPiece]]:
         """The whole abstract by its sections; empty if the extract is the whole abstract."""
-        return list(_group_sections(self.whole))
+        return list(group_sections(self.whole))
 
 
 def mark_abstract(hit: Hit) -> AbstractView:
@@ -80,7 +80,7 @@ def mark_abstract(hit: Hit) -> AbstractView:
     return AbstractView(split_pieces(text, best, words, window, labels), *cut, whole)
 
 
-def _group_sections(pieces: Sequence[MarkedPiece]) -> Iterator[list[MarkedPiece]]:
+def group_sections(pieces: Sequence[MarkedPiece]) -> Iterator[list[MarkedPiece]]:
     """Yield the pieces of each section, which begins with its label; the first may have none."""
     section: list[MarkedPiece] = []
     for place, piece in enumerate(pieces):

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.corpus.storage.resolution import resolve_ids
-from engine.identifiers import build_doi_url, build_pubmed_url
+from engine.identifiers import build_doi_url, build_pmc_url, build_pubmed_url, find_web_url
 from engine.options import SIMILAR_MODE, Query
 from engine.phrases import pluralize
 from engine.query.index import Index, get_generation
@@ -20,8 +20,10 @@ from engine.references.citation import format_locator
 from engine.references.formats import FORMATS
 from engine.references.names import format_people, list_named
 from engine.serve.pages.links import State
+from engine.serve.pages.marks import MarkedPiece, group_sections, split_pieces
+from engine.serve.pages.sections import find_labels
 from engine.serve.pages.templates import render_page
-from engine.serve.pages.views import list_badges
+from engine.serve.pages.views import list_badges, list_kinds
 from engine.serve.request.parameters import RECORD, RequestValues
 from engine.serve.request.site import HTML, get_site, read_values, respond
 
@@ -50,6 +52,7 @@ class _Neighbour:
     page: str  # URL
     facts: list[str]
     badges: list[str]
+    kinds: list[str]
     reason: str  # what it has in common, "" if that is only its meaning
 
 
@@ -76,6 +79,8 @@ def _render_record_page(index: Index, values: RequestValues) -> bytes:
         named=list_named(record.authors),
         locator=format_locator(record),
         badges=list(list_badges(record)),
+        kinds=list_kinds(record),
+        sections=_split_sections(record.abstract),
         fields=[(label, getattr(record, name)) for name, label in _FIELDS if getattr(record, name)],
         sources=index.get_sources(record.record_id),
         links=list(_list_links(record)),
@@ -90,12 +95,21 @@ def _render_record_page(index: Index, values: RequestValues) -> bytes:
     )
 
 
+def _split_sections(text: str) -> list[list[MarkedPiece]]:
+    """Return an abstract by its sections."""
+    return list(group_sections(split_pieces(text, labels=find_labels(text))))
+
+
 def _list_links(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the name and address of each page about a record on the web."""
     if url := build_pubmed_url(record.pmid):
         yield "PubMed", url
     if url := build_doi_url(record.doi):
         yield "DOI", url
+    if url := build_pmc_url(record.pmcid):
+        yield "PMC", url
+    if url := find_web_url(record.urls):
+        yield "Full text", url
 
 
 def _find_cited(index: Index, record: Abstract, where: State) -> list[tuple[str, str]]:
@@ -128,6 +142,7 @@ def _build_neighbour(hit: Hit, record: Abstract, other: Abstract, where: State) 
         page=where.set_value("id", hit.id).build_address("/record"),
         facts=list(filter(None, facts)),
         badges=list(list_badges(other)),
+        kinds=list_kinds(other),
         reason="; ".join(_list_shared(record, other)),
     )
 

@@ -16,6 +16,7 @@ from engine.query.verdict import has_standards
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Answer, AnswerVerdict, Hit
 from engine.references.citation import format_locator
+from engine.references.names import format_people
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, split_pieces
@@ -134,9 +135,8 @@ class _Paging:
 
 
 def format_byline(authors: Sequence[str]) -> str:
-    """Return the first authors of a record, with "et al." if there are more."""
-    more = " et al." if len(authors) > _NAMED else ""
-    return "; ".join(authors[:_NAMED]) + more
+    """Return the first authors of a record in one style, with "et al." if there are more."""
+    return format_people(authors, _NAMED)
 
 
 def build_hit_views(index: Index, answer: Answer, state: State) -> list[_HitView]:
@@ -159,7 +159,7 @@ def _build_hit_view(hit: Hit, record: Abstract, state: State, share: float | Non
         title=split_pieces(hit.title or "[no title]", words=hit.why.title_spans if hit.why and hit.title else ()),
         shown=mark_abstract(hit),
         badges=list(list_badges(record)),
-        kinds=_list_kinds(record),
+        kinds=list_kinds(record),
         strength=_name_strength(hit, share),
         numbers="; ".join(_list_numbers(hit, share)),
         locator=format_locator(record),
@@ -172,10 +172,10 @@ def _build_hit_view(hit: Hit, record: Abstract, state: State, share: float | Non
     )
 
 
-def _list_kinds(record: Abstract) -> list[str]:
+def list_kinds(record: Abstract) -> list[str]:
     """Return the kinds of publication of a record that a reader wants to see at a glance.
 
-    >>> _list_kinds(Abstract("a", "T", "", publication_types=("Journal Article", "Review", "Meta-Analysis")))
+    >>> list_kinds(Abstract("a", "T", "", publication_types=("Journal Article", "Review", "Meta-Analysis")))
     ['meta-analysis']
     """
     found = dict.fromkeys(filter(None, map(_name_kind, record.publication_types)))

@@ -18,6 +18,7 @@ from engine.index.folder import IndexFolder
 from engine.options import FILTERS, Query, QueryOption, ValueKind
 from engine.references.bibliography import STYLES, format_reference
 from engine.references.formats import FORMATS
+from engine.references.names import format_people
 from engine.serve.work.desk import Desk
 from tests.conftest import CURRENT
 from tests.serve.conftest import ODD, client_of, indexed
@@ -235,7 +236,7 @@ def test_an_abstract_is_cut_and_whole_beside(client: TestClient, index: Index) -
     assert whole.text_content() == stored
     extract = only(shown, "//p[contains(@class, 'extract')]").text_content()
     assert len(extract) < 700 and extract.strip("… ") in stored
-    assert texts(shown, "//p[@class='facts']/span[1]") == ["; ".join(f"Author {n}" for n in range(6)) + " et al."]
+    assert texts(shown, "//p[@class='facts']/span[1]") == [", ".join(f"Author {n}" for n in range(6)) + ", et al."]
     links = {one.text: one.get("href") for one in shown.xpath("//li//span[@class='links']/a")}
     assert links["PubMed"] == "https://pubmed.ncbi.nlm.nih.gov/77/" and "DOI" not in links
     assert links["Similar"] == "/?like=PMID%3A77" and links["Hide"] == "/?q=gout&ids=77&hide=PMID%3A77"
@@ -350,7 +351,7 @@ def test_the_page_of_a_record_holds_all_of_it(client: TestClient, index: Index) 
     stored = index.get("gut")
     assert only(shown, "//h1").text_content() == stored.title
     assert texts(shown, "//article/p[@class='abstract']") == [stored.abstract]
-    assert texts(shown, "//article/p[@class='facts']/*") == ["Smith J, Doe A", "Gut", "2031"]
+    assert texts(shown, "//article/p[@class='facts']/*") == ["Smith J, Doe A", "Gut", "2031", "review"]
     assert texts(shown, "//p[starts-with(@id, 'cite-')]") == [format_reference(stored, style) for style in STYLES]
     fields = dict(zip(texts(shown, "//dt"), texts(shown, "//dd"), strict=True))
     assert fields["Id"] == "gut" and fields["DOI"] == "10.1000/gut.1" and fields["MeSH"] == "Gout; Animals"
@@ -509,7 +510,7 @@ def test_a_text_of_a_record_is_shown_as_it_is_stored(pair: tuple[TestClient, Tes
     assert only(shown, "//li/h3/a").text_content() == ODD[n]
     assert only(shown, "//li//p[contains(@class, 'extract')]").text_content() == stored["abstract"]
     assert only(shown, "//li//cite").text_content() == ODD[n]
-    assert only(shown, "//li/p[@class='facts']/span[1]").text_content() == f"{ODD[n]}; Doe, Ann"
+    assert only(shown, "//li/p[@class='facts']/span[1]").text_content() == format_people((ODD[n], "Doe, Ann"), 6)
     assert shape(shown) == shapes(harmless, f"/?q=gout&ids=row-{n}&explain=false")
 
     record = page(odd, f"/record?id=row-{n}")

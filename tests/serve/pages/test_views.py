@@ -11,7 +11,6 @@ from engine.serve.pages.marks import MarkedPiece
 from engine.serve.pages.views import (
     _build_hit_view,
     _format_ordinal,
-    _list_kinds,
     _list_numbers,
     _list_scores,
     _name_strength,
@@ -22,6 +21,7 @@ from engine.serve.pages.views import (
     build_paging,
     format_byline,
     list_badges,
+    list_kinds,
 )
 from engine.serve.request.parameters import FILTERS, SEARCH, RequestValues
 from engine.serve.request.queries import read_query
@@ -82,8 +82,8 @@ def test_a_hit_without_a_title_says_so() -> None:
 
 def test_the_first_authors_are_named() -> None:
     assert format_byline(()) == ""
-    assert format_byline("ABCDEF") == "A; B; C; D; E; F"
-    assert format_byline("ABCDEFG") == "A; B; C; D; E; F et al."
+    assert format_byline("ABCDEF") == "A, B, C, D, E, F"
+    assert format_byline("ABCDEFG") == "A, B, C, D, E, F, et al."
     assert _build_hit_view(HIT, RECORD, STATE).byline == "Smith J; Beck A"
 
 
@@ -117,7 +117,7 @@ def test_the_numbers_of_a_hit_say_what_its_cosine_means() -> None:
 
 def test_the_kind_of_a_publication_is_a_short_word() -> None:
     def kinds(*types: str) -> list[str]:
-        return _list_kinds(replace(RECORD, publication_types=types))
+        return list_kinds(replace(RECORD, publication_types=types))
 
     assert (
         kinds()
