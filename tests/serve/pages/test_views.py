@@ -84,7 +84,7 @@ def test_the_first_authors_are_named() -> None:
     assert format_byline(()) == ""
     assert format_byline("ABCDEF") == "A, B, C, D, E, F"
     assert format_byline("ABCDEFG") == "A, B, C, D, E, F, et al."
-    assert _build_hit_view(HIT, RECORD, STATE).byline == "Smith J; Beck A"
+    assert _build_hit_view(HIT, RECORD, STATE).byline == "Smith J, Beck A"
 
 
 def test_badges_say_what_a_reader_must_know() -> None:
