@@ -147,10 +147,56 @@ def test_a_search_is_typed_and_its_address_is_short(window: Callable[..., Page])
     assert titles(page)[0].startswith("Purine-rich intake and the risk of acute monoarticular urate flare")
     assert "Nearest 10 of 125 in sample" in page.inner_text("#found")
     first = page.locator(".hit").first
-    assert first.locator(".extract mark.best").count() > 0
+    first.locator(".extract mark.best").first.wait_for(state="attached")  # marks come after the titles
     strength = first.locator(".strength")
     assert strength.inner_text() in ("strong", "fair", "weak", "by words")
     assert re.match(r"cosine 0\.\d{3}; nearer than [\d.]+ % of unrelated pairs", strength.get_attribute("title") or "")
+
+
+def test_titles_come_before_the_marks_and_both_stay_where_scripts_run(window: Callable[..., Page]) -> None:
+    page = window("/")
+    plain = page.request.get(page.url + f"?q={QUESTION}").text()
+    assert "data-later" in plain and "mark class=" not in plain.split('id="hits"')[1]
+    page.goto(page.url + f"?q={QUESTION}")
+    page.wait_for_selector("#hits:not([aria-busy]) mark.best", state="attached")
+    assert page.locator("h3 mark.word").count() and page.locator(".whole mark").count()
+    shown = titles(page)
+    whole = window(f"/?q={QUESTION}", java_script_enabled=False)
+    assert whole.locator(".extract mark.best").count() and titles(whole) == shown
+    assert whole.locator(".extract").all_inner_texts() == page.locator(".extract").all_inner_texts()
+
+
+def test_a_choice_applies_at_once_and_searches_and_ticks_are_kept(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    page.locator(".tick").first.check()
+    page.click("#save")
+    page.click(".views [data-view=abstract]")
+    assert page.url.endswith("/?q=gout&view=abstract") and page.locator("#hits.in-abstract").count() == 1
+    page.select_option("#sort", "year")
+    page.wait_for_url("**sort=year**")
+    page.wait_for_selector("#hits.in-abstract")
+    assert "by year, newest first" in page.inner_text("#found") and page.inner_text("#ticked").startswith("1 ticked")
+    page.locator(".facet a").first.click()
+    page.wait_for_selector(".chips")
+    other = page.context.new_page()  # as when the tab was closed
+    other.goto(page.url.split("?")[0])
+    assert other.locator("#saved a").all_inner_texts() == ["gout"]
+    assert other.locator("#recent li").count() == 3
+    other.click("#recent .clear")
+    assert not other.locator("#recent").is_visible()
+    other.click("#saved a")
+    other.wait_for_selector("#hits.in-abstract")
+    assert other.inner_text("#ticked") == "1 ticked"
+
+
+def test_six_hits_fit_on_a_screen_and_the_first_is_high_on_a_phone(window: Callable[..., Page]) -> None:
+    bottoms = "[...document.querySelectorAll('.hit')].map(hit => hit.getBoundingClientRect().bottom)"
+    assert sum(bottom <= 900 for bottom in window(f"/?q={QUESTION}").evaluate(bottoms)) >= 6
+    phone = window(f"/?q={QUESTION}", viewport=PHONE)
+    assert phone.evaluate("document.querySelector('.hit h3').getBoundingClientRect().top") < 300
+    low = window(f"/?q={QUESTION}", viewport={"width": 1280, "height": 720})
+    apply = low.locator(".apply button").bounding_box()
+    assert apply is not None and apply["y"] + apply["height"] <= 720
 
 
 def test_the_whole_abstract_comes_out_as_it_went_in(window: Callable[..., Page], sample: IndexFolder) -> None:
@@ -236,7 +282,7 @@ def test_similar_and_exclude(window: Callable[..., Page]) -> None:
     page.locator(".hide").first.click()
     page.wait_for_url("**hide=**")
     assert best not in ids(page)
-    assert "hidden: 1" in page.inner_text(".chips")
+    assert page.inner_text(".concealed summary") == "1 record hidden"
     page.go_back()
     page.locator(".similar").first.click()
     page.wait_for_url("**like=**")
@@ -330,7 +376,8 @@ def test_what_is_excluded_is_no_longer_ticked(window: Callable[..., Page]) -> No
     page.locator(".hide").nth(0).click()
     page.wait_for_url("**hide=**")
     assert page.inner_text("#ticked") == ""
-    page.locator(".chips a").first.click()
+    page.click(".concealed summary")
+    page.click(".concealed a")
     page.wait_for_url(lambda url: "hide" not in url)
     assert page.inner_text("#ticked") == ""
 

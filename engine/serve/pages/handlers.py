@@ -35,8 +35,10 @@ from engine.serve.pages.views import (
     build_chips,
     build_group_views,
     build_headline,
+    build_hidden_views,
     build_hit_views,
     build_paging,
+    build_tries,
 )
 from engine.serve.request.parameters import RequestValues
 from engine.serve.request.queries import read_query
@@ -56,10 +58,18 @@ async def show_search_page(request: Request) -> Response:
         values = RequestValues(state.pairs, PAGE)
         shelf, query = get_site(request).shelf, read_query(values)
         index = shelf.get_index(values.get_text("i"))
-        query = replace(query, explain=query.explain if values.get_text("explain") else True)
-        return await respond(request, [index], HTML, lambda: _render_search_page(index, shelf.names, state, query))
+        is_later = not values.get_text("explain") and _is_marked_later(request)
+        query = replace(query, explain=query.explain if values.get_text("explain") else not is_later)
+        return await respond(
+            request, [index], HTML, lambda: _render_search_page(index, shelf.names, state, query, is_later=is_later)
+        )
     except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
         return await run_in_threadpool(_show_refused, request, classify_error(err))  # the facets may need counting
+
+
+def _is_marked_later(request: Request) -> bool:
+    """Return whether the page is sent without marks, so that titles show at once: its script asks for them then."""
+    return request.cookies.get("marks") == "later" and "engine-marks" not in request.headers
 
 
 def _show_refused(request: Request, failure: Failure) -> Response:
@@ -90,13 +100,13 @@ def _build_form_fields(index: Index, names: list[str], state: State) -> dict[str
     }
 
 
-def _render_search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
+def _render_search_page(index: Index, names: list[str], state: State, query: Query, *, is_later: bool = False) -> bytes:
     """Render the search page."""
     fields = _build_form_fields(index, names, state)
     if not query.text and not query.like:
         counts = FieldCounts(read_facets(index).lists, is_whole=True)
-        facets = build_facet_views(counts, state)
-        return render_page("search", title="Search", answer=None, problem="", facets=facets, **fields)
+        facets, tries = build_facet_views(counts, state), build_tries(index, state)
+        return render_page("search", title="Search", answer=None, problem="", facets=facets, tries=tries, **fields)
     answer = index.ask(query, n_explained=EXPLAINED)
     counts = count_qualified(index, answer.query)
     fields |= {"facets": build_facet_views(counts, state), "is_whole": counts.is_whole}
@@ -106,10 +116,13 @@ def _render_search_page(index: Index, names: list[str], state: State, query: Que
         answer=answer,
         hits=build_hit_views(index, answer, state),
         chips=build_chips(state),
+        concealed=build_hidden_views(index, state),
+        all_shown=state.drop_value("hide").build_address("/"),
         headline=build_headline(index, answer),
         views=(views := build_view_choices(state)),
         chosen_view=next(name for name, _, _, is_chosen in views if is_chosen),
-        any_marks=any(hit.why for hit in answer.hits),
+        any_marks=is_later or any(hit.why for hit in answer.hits),
+        is_later=is_later,
         unseen=state.drop_names(UNSEEN),
         groups=build_group_views(answer, state),
         paging=build_paging(answer, state),

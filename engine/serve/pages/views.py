@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from engine.corpus.storage.resolution import resolve_ids
 from engine.identifiers import build_doi_url, build_pmc_url, build_pubmed_url, find_web_url
 from engine.options import BY_FIELD, FILTERS, RELEVANCE
 from engine.phrases import pluralize
 from engine.query.explanation import find_percentile
-from engine.query.index import Index
+from engine.query.index import Index, get_generation
 from engine.query.ordering import describe_sort
 from engine.query.verdict import has_standards
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Answer, AnswerVerdict, Hit
+from engine.references.bibliography import format_reference
 from engine.references.citation import format_locator
 from engine.references.names import format_people
 from engine.serve.http.limits import MAX_DEPTH
@@ -23,7 +25,11 @@ from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, s
 from engine.serve.request.parameters import FLAGS
 
 _WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
+_HIDE = BY_FIELD["hide"].name
+_STYLE = "vancouver"  # of the reference beside a hit; the page of a record has all styles
 _NAMED = 6  # authors shown before "et al."
+_TRIED, _SHOWN = 12, 3  # titles that are looked at, and shown as examples
+_LENGTHS = range(40, 121)  # characters of a title that is a good example
 _WORDS_NAMED = 5  # that no record holds
 _STRENGTHS = (
     (99.0, "strong"),
@@ -82,6 +88,7 @@ class _HitView:
     locator: str  # volume, issue and pages
     pubmed: str
     doi: str
+    reference: str  # how to cite it
     fulltext: str  # URL of the full text: in PubMed Central, else as the source gives it
     page: str  # URL of its record page
     similar: str
@@ -100,6 +107,14 @@ class _Chip:
     label: str
     value: str
     href: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """A record that is hidden from the hits."""
+
+    title: str
+    href: str  # URL of the search that shows it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +180,11 @@ def _build_hit_view(hit: Hit, record: Abstract, state: State, share: float | Non
         locator=format_locator(record),
         pubmed=build_pubmed_url(hit.pmid),
         doi=build_doi_url(hit.doi),
+        reference=format_reference(record, _STYLE),
         fulltext=build_pmc_url(record.pmcid) or find_web_url(record.urls),
         page=where.set_value("id", hit.id).build_address("/record"),
         similar=similar.set_value("like", hit.id).build_address("/"),
-        hide=state.add_value("hide", hit.id).build_address("/"),
+        hide=state.add_value(_HIDE, hit.id).build_address("/"),
     )
 
 
@@ -239,18 +255,16 @@ def _format_ordinal(n: int) -> str:
 
 
 def build_chips(state: State) -> list[_Chip]:
-    """Return the active filters, each with the URL without it; hidden records share one entry."""
+    """Return the active filters, each with the URL without it; those that are hidden have a list of their own."""
     chips = []
     for name, value in state.pairs:
         option = _CHIPS.get(name)
-        if option is None or name == "hide":
+        if option is None or name == _HIDE:
             continue
         if option.chip:
             chips.append(_Chip(option.chip, value, state.drop_value(name, value).build_address("/")))
         elif (flag := FLAGS.get(value.strip().lower())) is not None:
             chips.append(_Chip("", option.chip_values[flag], state.drop_value(name).build_address("/")))
-    if hidden := [value for name, value in state.pairs if name == "hide"]:
-        chips.append(_Chip(_CHIPS["hide"].chip, f"{len(hidden):,}", state.drop_value("hide").build_address("/")))
     return chips
 
 
@@ -294,7 +308,33 @@ def _count_holding(verdict: AnswerVerdict) -> str:
         return f"{n:,} match{'es' if n == 1 else ''} the search"
     if verdict.missing:
         return f"no record holds {', '.join(verdict.missing[:_WORDS_NAMED])}"
-    return f"{n:,} contain{'s' if n == 1 else ''} all your words" if n else "none contains all your words"
+    return f"{n:,} contain{'s' if n == 1 else ''} your words" if n else "none contains all your words"
+
+
+def build_hidden_views(index: Index, state: State) -> list[_Hidden]:
+    """Return the hidden records, each with its title and the URL of the search that shows it again."""
+    hidden = [value for name, value in state.pairs if name == _HIDE]
+    corpus = get_generation(index).corpus
+    doc_ids = resolve_ids(corpus, hidden)
+    rows = corpus.fetch([doc_id for doc_id in doc_ids if doc_id is not None])
+    return [
+        _Hidden(
+            rows[doc_id].title or record_id if doc_id is not None else record_id,
+            state.drop_value(_HIDE, record_id).build_address("/"),
+        )
+        for record_id, doc_id in zip(hidden, doc_ids, strict=True)
+    ]
+
+
+def build_tries(index: Index, state: State) -> list[tuple[str, str]]:
+    """Return a few titles of the index as examples of questions, each with the URL of its search."""
+    corpus = get_generation(index).corpus
+    ids = corpus.read_ids()
+    places = [len(ids) * n // (_TRIED + 1) for n in range(1, _TRIED + 1)] if len(ids) > _TRIED else []
+    rows = corpus.fetch([int(ids[place]) for place in places])
+    titles = dict.fromkeys(row.title.strip().rstrip(".") for row in rows.values() if len(row.title) in _LENGTHS)
+    where = state.keep_names(("i",))
+    return [(title, where.set_value("q", title).build_address("/")) for title in titles][:_SHOWN]
 
 
 def build_group_views(answer: Answer, state: State) -> list[_GroupView]:

@@ -17,8 +17,10 @@ from engine.serve.pages.views import (
     build_chips,
     build_group_views,
     build_headline,
+    build_hidden_views,
     build_hit_views,
     build_paging,
+    build_tries,
     format_byline,
     list_badges,
     list_kinds,
@@ -187,16 +189,21 @@ def test_each_filter_has_a_chip_that_leads_away_from_it() -> None:
     ]
 
 
-def test_what_is_excluded_is_one_chip() -> None:
-    (chip,) = build_chips(State((("hide", "a"), ("q", "gout"), ("hide", "b"))))
-    assert (chip.label, chip.value, read(chip.href)) == ("hidden", "2", ("/", [("q", "gout")]))
+def test_what_is_hidden_is_listed_by_title_and_shown_again_one_by_one() -> None:
+    state = State((("hide", "toy-01"), ("q", "gout"), ("hide", "nope")))
+    assert build_chips(state) == []
+    with open_index(CURRENT) as index:
+        first, second = build_hidden_views(index, state)
+        assert (first.title, second.title) == (index.get("toy-01").title, "nope")
+    assert read(first.href) == ("/", [("q", "gout"), ("hide", "nope")])
+    assert read(second.href) == ("/", [("hide", "toy-01"), ("q", "gout")])
 
 
 def test_what_is_no_filter_has_no_chip() -> None:
     assert build_chips(State((("q", "gout"), ("mode", "hybrid"), ("n", "20"), ("i", "toy"), ("explain", "true")))) == []
 
 
-@pytest.mark.parametrize("name", [parameter.name for parameter in FILTERS])
+@pytest.mark.parametrize("name", [parameter.name for parameter in FILTERS if parameter.name != "hide"])
 def test_no_filter_is_without_a_chip(name: str) -> None:
     (chip,) = build_chips(State(((name, "true"),)))
     assert chip.href == "/" and (chip.label or chip.value)
@@ -314,15 +321,24 @@ def test_the_headline_says_how_many_there_are_of_how_many() -> None:
 
 
 def test_the_headline_says_how_many_hold_the_words_and_what_the_verdict_is() -> None:
-    assert headline(verdict=verdict())[1:] == ["143 contain all your words", "Clearly about this"]
-    assert headline(verdict=verdict("related", 1))[1:] == ["1 contains all your words", "Related to this"]
+    assert headline(verdict=verdict())[1:] == ["143 contain your words", "Clearly about this"]
+    assert headline(verdict=verdict("related", 1))[1:] == ["1 contains your words", "Related to this"]
     assert headline(verdict=verdict("related", 0))[1] == "none contains all your words"
     assert headline(verdict=verdict("related", 0, ("abc", "def")))[1] == "no record holds abc, def"
     assert headline(verdict=verdict("related", 1, is_search=True))[1] == "1 matches the search"
     assert headline(verdict=verdict("nothing", 2))[1:] == [
-        "2 contain all your words", "Nothing here is clearly about this. These records are the nearest.",
+        "2 contain your words", "Nothing here is clearly about this. These records are the nearest.",
     ]  # fmt: skip
     assert headline(verdict=verdict("nothing", 0), hits=(), n_qualified=0) == ["No hits"]
+
+
+def test_titles_of_the_index_are_examples_of_questions() -> None:
+    with open_index(CURRENT) as index:
+        found = build_tries(index, State((("i", "toy"), ("year", "2000"))))
+        assert found == build_tries(index, State((("i", "toy"),))) and 0 < len(found) <= 3
+        for text, href in found:
+            assert 40 <= len(text) <= 120 and read(href) == ("/", [("i", "toy"), ("q", text)])
+            assert index.search(text)[0].title.rstrip(".") == text
 
 
 def test_the_address_of_a_group_never_widens_the_search() -> None:

@@ -37,6 +37,12 @@ def test_years_long_before_the_others_share_the_first_bar() -> None:
     assert (bars[0].label, bars[1].label) == ("1700 to 1881: 9", "1882: 1")
 
 
+def test_a_few_records_long_before_the_others_take_no_width() -> None:
+    bars = _build_bars(((1729, 1), (1990, 50), (1995, 60), (2000, 40)))
+    assert (len(bars), bars[0]) == (11, Bar(1729, 1990, 51, 85.0))
+    assert len(_build_bars(((1985, 1), (1990, 50), (2000, 100)))) == 16  # not so long before
+
+
 def test_as_many_years_as_there_may_be_bars_have_one_each() -> None:
     bars = _build_bars(((1881, 1), (2000, 1)))
     assert len(bars) == _MAX_BARS and bars[0] == Bar(1881, 1881, 1, 100.0)

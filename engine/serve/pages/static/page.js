@@ -11,6 +11,45 @@ const all = (selector, within = document) => [...within.querySelectorAll(selecto
 const filters = one(".filters");
 if (filters && matchMedia("(min-width: 64rem)").matches) filters.open = true;
 
+// While an answer is on its way, the page says so.
+const search = one("#search");
+const wait = () => {
+  root.classList.add("busy");
+  one("main").setAttribute("aria-busy", "true");
+  const button = search && one(".ask button", search);
+  if (button) { button.dataset.label ??= button.textContent; button.textContent = "Searching…"; }
+};
+addEventListener("pageshow", () => {
+  root.classList.remove("busy");
+  one("main").removeAttribute("aria-busy");
+  const button = search && one(".ask button", search);
+  if (button?.dataset.label) button.textContent = button.dataset.label;
+});
+if (search) {
+  search.addEventListener("submit", wait);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]");
+    if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || link.target || link.hasAttribute("download")) return;
+    const { origin, pathname, search: query } = new URL(link.href);
+    if (origin === location.origin && pathname === location.pathname && query !== location.search) wait();
+  });
+  // What is chosen applies at once. What is typed is sent by Enter or Apply, years also when their fields are left.
+  search.addEventListener("change", (event) => {
+    if (event.target.matches("select, input[type=radio], input[type=checkbox]")) search.requestSubmit();
+  });
+  const range = one(".range", search);
+  const years = () => `${one("#from").value}-${one("#to").value}`;
+  if (range) {
+    const before = years();
+    range.addEventListener("focusout", (event) => {
+      const next = event.relatedTarget;
+      if (next && !range.contains(next) && !next.matches("button") && years() !== before && range.querySelector(":invalid") === null) {
+        search.requestSubmit();
+      }
+    });
+  }
+}
+
 // Keep empty fields out of the URL.
 for (const form of all("form[method=get]")) {
   form.addEventListener("submit", () => {
@@ -53,14 +92,38 @@ if (list && one(".views")) {
   }
 }
 
+// The titles come first; then the page is asked for again with its marks, which take longer.
+const addMarks = async () => {
+  const response = await fetch(location.href, { headers: { "Engine-Marks": "now" }, cache: "no-store" });
+  if (!response.ok) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const marked = new Map(all("#hits > .hit", page).map((hit) => [one(".tick", hit).value, hit]));
+  for (const hit of all(".hit", list)) {
+    const other = marked.get(one(".tick", hit).value);
+    if (!other) continue;
+    one("h3 a", hit).replaceChildren(...one("h3 a", other).childNodes);
+    if (one(".extract", hit)) one(".extract", hit).replaceWith(one(".extract", other));
+    const before = one("details", hit), after = one("details", other);
+    after.open = before.open;
+    if (!before.contains(document.activeElement)) before.replaceWith(after);
+  }
+  if (one(".told", page)) one(".told").replaceWith(one(".told", page));
+};
+if (list?.hasAttribute("data-later")) addMarks().catch(() => {}).finally(() => list.removeAttribute("aria-busy"));
+
 // Keep ticks while paging through the hits of one query and filtering them; hidden records lose their tick.
 const exporting = one("#export");
 if (exporting) {
   const key = `ticked ${exporting.dataset.question}`;
   const most = +exporting.dataset.most; // ticked hits in one file
-  let own = null; // the ticks of this page, used if session storage is unavailable
-  const read = () => { try { return new Set(own ?? JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(); } };
-  const write = (ticked) => { try { sessionStorage.setItem(key, JSON.stringify([...ticked])); own = null; } catch { own = [...ticked]; } };
+  let own = null; // the ticks of this page, used if local storage is unavailable
+  const read = () => { try { return new Set(own ?? JSON.parse(localStorage.getItem(key) || "[]")); } catch { return new Set(); } };
+  const write = (ticked) => {
+    try {
+      if (ticked.size) localStorage.setItem(key, JSON.stringify([...ticked])); else localStorage.removeItem(key);
+      own = null;
+    } catch { own = [...ticked]; }
+  };
   const boxes = all(".tick");
   const everything = one("#all"), untick = one("#untick");
   const show = () => {
@@ -71,6 +134,8 @@ if (exporting) {
     const excess = ticked.size > most ? `; a file can have at most ${most}` : "";
     one("#ticked").textContent = ticked.size ? `${ticked.size} ticked${more}${excess}` : "";
     untick.hidden = !ticked.size;
+    const first = one("#top option");
+    first.textContent = ticked.size ? `${ticked.size} ticked` : `all ${boxes.length} shown`;
     everything.checked = boxes.length > 0 && boxes.every((box) => box.checked);
   };
   const change = (some) => {
@@ -132,8 +197,59 @@ if (bars) {
   };
   bars.addEventListener("pointerdown", (event) => { start = barAt(event); bars.setPointerCapture(event.pointerId); draw(event); });
   bars.addEventListener("pointermove", (event) => { if (start) draw(event); });
-  bars.addEventListener("pointerup", () => { start = null; });
+  bars.addEventListener("pointerup", () => {
+    if (start && (one("#q").value || location.search)) search.requestSubmit();
+    start = null;
+  });
   bars.addEventListener("pointercancel", () => { start = null; });
+}
+
+// Searches asked lately and saved ones, kept in this browser alone.
+const kept = (name) => { try { return JSON.parse(localStorage.getItem(`${name} ${root.dataset.root ?? ""}`)) ?? []; } catch { return []; } };
+const keep = (name, list) => { try { localStorage.setItem(`${name} ${root.dataset.root ?? ""}`, JSON.stringify(list)); } catch { /* full or refused */ } };
+const now = () => {
+  const address = new URLSearchParams(location.search);
+  ["offset", "view"].forEach((name) => address.delete(name));
+  const named = document.title.replace(/ · abstract-engine$/, "");
+  const more = one(".chips") && one(".chips").textContent.replace(/[×\s]+/g, " ").trim();
+  return { query: address.toString(), name: more ? `${named} (${more})` : named };
+};
+const RECENT = 12, SAVED = 100;
+if (one("#found") && one("#hits")) {
+  const here = now();
+  keep("recent", [here, ...kept("recent").filter((each) => each.query !== here.query)].slice(0, RECENT));
+  const saving = one("#save");
+  const label = () => {
+    const is = kept("saved").some((each) => each.query === here.query);
+    saving.textContent = is ? "Saved" : "Save";
+    saving.setAttribute("aria-pressed", is);
+  };
+  saving.addEventListener("click", () => {
+    const others = kept("saved").filter((each) => each.query !== here.query);
+    keep("saved", others.length === kept("saved").length ? [here, ...others].slice(0, SAVED) : others);
+    label();
+  });
+  label();
+}
+const listKept = (name) => {
+  const place = one(`#${name}`), items = kept(name);
+  if (!place) return;
+  place.hidden = !items.length;
+  one("ul", place).replaceChildren(...items.map((each) => {
+    const item = document.createElement("li"), link = document.createElement("a"), drop = document.createElement("button");
+    link.href = `?${each.query}`;
+    link.textContent = each.name;
+    link.dir = "auto";
+    Object.assign(drop, { type: "button", className: "plain", textContent: "Remove" });
+    drop.setAttribute("aria-label", `Remove ${each.name}`);
+    drop.addEventListener("click", () => { keep(name, kept(name).filter((other) => other.query !== each.query)); listKept(name); });
+    item.append(link, " ", drop);
+    return item;
+  }));
+};
+for (const name of ["saved", "recent"]) {
+  listKept(name);
+  one(`#${name} .clear`)?.addEventListener("click", () => { keep(name, []); listKept(name); });
 }
 
 // A browser drops the ends of lines that are pasted into a field. In a numbered search they count, so they stay as
