@@ -174,7 +174,7 @@ def _choose_trial(trials: Sequence[_Trial]) -> _Trial:
         _WANTED * max(trial.found.bit_count() for trial in trials),
     )
     good = [trial for trial in trials if trial.search.n_found_unseen >= wanted]
-    return min(good, key=lambda trial: trial.search.n_records)
+    return min(good, key=lambda trial: (trial.search.n_records, -trial.search.n_found_unseen))
 
 
 def _number_known(seeds: SeedTerms, inside: Bits) -> Bits:

@@ -28,7 +28,7 @@ from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
-from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status
+from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status, suggest
 from engine.serve.request.site import JSON, Site
 from engine.serve.review.handlers import ROUTES as REVIEW_ROUTES
 from engine.serve.review.handlers import is_json_wanted
@@ -158,6 +158,7 @@ _ROUTES: list[Route | Mount] = [
     Route("/flow.json", flow.send_numbers),
     Route("/map/list", maplist.show_map_list),
     Route("/map/export", maplist.export_map_list),
+    Route("/suggest", suggest.show_suggest_page),
     Route("/record/export", downloads.export_record),
     Route("/export", downloads.export_hits),
     Route("/search-record.json", downloads.export_search_record),
