@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import hypothesis.strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine import open_index
 from engine.corpus.storage.journal import DecisionKind
@@ -71,6 +71,7 @@ class Queue(RuleBasedStateMachine):
         self.commands.append((who, name, kind, for_all))
         self.returned[who] = [each for each in self.returned[who] if each != name]
 
+    @precondition(lambda self: self.commands)
     @rule(who=st.sampled_from(PEOPLE))
     def undo(self, who: str) -> None:
         own = [command for command in self.commands if command[0] == who]
@@ -80,6 +81,7 @@ class Queue(RuleBasedStateMachine):
             name = own[-1][1]
             self.returned[who] = [*(each for each in self.returned[who] if each != name), name]
 
+    @precondition(lambda self: self.n_rows < 2)
     @rule()
     def publish(self) -> None:
         self.n_rows += 1
@@ -87,6 +89,7 @@ class Queue(RuleBasedStateMachine):
         index_sources(self.folder, order_of(jsonl(self.place / "rows.jsonl", [row])), silent)
         self.records.add(f"new-{self.n_rows}")
 
+    @precondition(lambda self: self.commands)
     @rule()
     def open_again(self) -> None:
         self.queue.close()
@@ -110,4 +113,4 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = examples(0.1)
+TestQueue.settings = examples(0.2)
