@@ -293,7 +293,7 @@ def _list_apa(work: _Work) -> Iterator[_Parts]:
         yield _end(work.journal or work.publisher)
     if work.kind in ("book", "chapter"):
         yield _end(work.publisher)
-    url = build_doi_url(work.doi or None)
+    url = f"https://doi.org/{work.doi}" if build_doi_url(work.doi) else ""  # as it is read, not as it is sent
     yield (_TextPart(url),) if url else ()
 
 

@@ -198,6 +198,11 @@ def test_journal_and_volume_are_in_italics_in_apa() -> None:
     assert book == ["The genetic basis of human cancer"]
 
 
+def test_a_doi_is_written_as_it_is_read() -> None:
+    text = format_reference(work("T", year=2017, doi="10.1016/s0140-6736(17)31258-8"), "apa")
+    assert text == "T. (2017). https://doi.org/10.1016/s0140-6736(17)31258-8"
+
+
 def test_a_paper_in_a_journal_is_no_chapter() -> None:
     paper = replace(CASES["a group"][0], publication_types=("Conference Paper",))
     assert format_reference(paper, "vancouver") == CASES["a group"][1]
