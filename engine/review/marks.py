@@ -148,8 +148,8 @@ def _quote(text: str) -> str:
 
 
 def _quote_reason(reason: str) -> str:
-    """Return a reason for a list with commas between; in quotation marks if it holds what ends it."""
-    return _quote(reason) if re.search(r'[",|\n]', reason) else reason
+    """Return a reason for a list with commas between; in quotation marks if it holds what would end it, or a brace."""
+    return _quote(reason) if re.search(r'[",|\n{]', reason) else reason
 
 
 def strip_marks(note: str) -> str:

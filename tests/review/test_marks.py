@@ -1,7 +1,7 @@
 """Decisions as other tools write them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.corpus.storage.journal import DecisionKind
@@ -137,6 +137,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12
 
 @examples(2)
 @given(TEXT, TEXT, st.none() | TEXT)
+@example("Ann", "{", "a note")
 def test_any_text_of_a_reviewer_comes_back_from_a_note(who: str, reason: str, note: str | None) -> None:
     mark = Mark(OUT, who, reason, note or "")
     other = Mark(IN, f"{who} the other", "", "plain")
