@@ -171,7 +171,7 @@
     for (const name of ["token", "back", "shown"]) delete fields[name];
     const choice = fields.decision ?? "exclude";
     if (choice !== "exclude" && fields.other_reason?.trim()) { say("A reason is for exclusion only"); find("#other-reason").focus(); return; }
-    fields.seconds = Math.max(0, (performance.now() - shownAt - hiddenFor) / 1000).toFixed(1);
+    fields.seconds = Math.max(0.1, (performance.now() - shownAt - hiddenFor) / 1000).toFixed(1); // 0 is not kept
     const title = find("#title").textContent.trim().slice(0, 80), id = fields.id;
     keep({ fields, title, at: now() });
     remember(id);
