@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -133,7 +134,7 @@ def test_a_review_by_keyboard_alone(window: Callable[..., Page], review: Review)
     assert all(each.decisions[0].seconds is not None for each in read_state(review).records)
     page.reload()
     page.keyboard.press("u")  # of before the page was loaded
-    page.wait_for_url(f"**/review?order=learned&id={fourth}")
+    page.wait_for_url(f"**/review?order=learned&id={quote(fourth)}")
     assert fourth not in decided(review)
     assert page.input_value("#note") == ""
 
