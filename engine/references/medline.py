@@ -109,7 +109,7 @@ def _list_tags(cited: Cited) -> list[tuple[str, str]]:
         ("AID", f"{record.doi} [doi]" if record.doi else ""),
         *(("GN", note) for note in record.notes),
         *list_other_tags(record, "MEDLINE", _OTHER_TAGS),
-        ("GN", format_extra(left) if left else ""),
+        ("GN", format_extra(left).replace("PMID-", r"PMID\u002d") if left else ""),  # at a line end it begins a record
     ]
     first = ("PMID", record.pmid) if record.pmid else ("OWN", MARK)
     return [first, *((tag, text) for tag, value in lines if (text := join_lines(value)))]

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.config import count_cores
 from engine.errors import EncoderError, EngineError, UsageError
@@ -29,6 +29,7 @@ from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
 from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status, suggest
+from engine.serve.pages.templates import link_review
 from engine.serve.request.site import JSON, Site
 from engine.serve.review.handlers import ROUTES as REVIEW_ROUTES
 from engine.serve.review.handlers import is_json_wanted
@@ -82,8 +83,19 @@ def build_app(
     )
     app.router.redirect_slashes = False
     app.state.site, app.state.access = site, access
-    app.state.metrics = metrics = Metrics(Guard(app, access, prefix), site)
+    guard = Guard(_show_review(app) if opened else app, access, prefix)
+    app.state.metrics = metrics = Metrics(guard, site)
     return metrics
+
+
+def _show_review(app: ASGIApp) -> ASGIApp:
+    """Return the app, with a link to its review on every page."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        with link_review():
+            await app(scope, receive, send)
+
+    return answer
 
 
 def _open_review(shelf: Shelf, rules: ReviewRules) -> OpenReview:

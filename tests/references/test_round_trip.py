@@ -70,6 +70,7 @@ TRAPS = [
     Abstract("a", "T", "b\n\ufeffc"),
     Abstract("a", "T", "b", publisher="PubUR  - x", keywords=("aAN  - 1",), cited_ids=("Amer PubUR  - x; b",)),
     Abstract("a", "T", "  b\rc\n"),
+    Abstract("a", "T", "b", labels=(f"{'x' * 40}\nPMID- 1 {'y' * 30}",)),
 ]
 
 

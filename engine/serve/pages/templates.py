@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -11,6 +14,18 @@ from engine import __version__
 from engine.phrases import pluralize
 from engine.serve.http.limits import MAX_IDS, MAX_TEXT
 from engine.serve.http.prefix import link
+
+_HAS_REVIEW: ContextVar[bool] = ContextVar("has_review", default=False)
+
+
+@contextlib.contextmanager
+def link_review() -> Iterator[None]:
+    """Put a link to the review on every page while a request is answered."""
+    token = _HAS_REVIEW.set(True)
+    try:
+        yield
+    finally:
+        _HAS_REVIEW.reset(token)
 
 
 @cache
@@ -28,6 +43,7 @@ def _get_environment() -> Environment:
     environment.filters["number"] = "{:06d}".format
     environment.filters["pluralize"] = pluralize
     environment.globals |= {"version": __version__, "max_text": MAX_TEXT, "max_ticks": MAX_IDS, "link": link}
+    environment.globals["has_review"] = _HAS_REVIEW.get
     return environment
 
 

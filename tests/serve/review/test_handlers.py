@@ -35,6 +35,14 @@ def test_a_server_without_a_review_has_none_of_its_pages(review: Review) -> None
             assert client.post(path, data={"id": "toy-01", "decision": "include"}).status_code == 404
 
 
+def test_every_page_links_to_the_review_if_there_is_one(open_desk: Open, review: Review) -> None:
+    link = '<a href="/review"'
+    desk = open_desk()
+    assert all(link in desk.get(path).text for path in ("/", "/status", "/map", "/review", "/nowhere"))
+    with client_of(review.folder.path) as client:
+        assert link not in client.get("/").text
+
+
 def test_a_decision_by_a_form_leads_to_the_next_record(open_desk: Open, read: Read) -> None:
     desk = open_desk()
     first = desk.form()
