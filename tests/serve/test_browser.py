@@ -225,7 +225,7 @@ def test_a_strategy_of_two_hundred_lines_is_pasted_into_the_field(window: Callab
     assert page.locator("#q").input_value() == strategy.strip().replace("\r\n", "\u2028")
     page.keyboard.press("Enter")
     page.wait_for_selector("#hits")
-    assert titles(page) and "line 200: " in page.locator("main").inner_text()
+    assert titles(page) and "Line 200: " in page.locator("main").inner_text()
     assert page.locator("#q").input_value().count("\u2028") == 199
     page.locator("#q").fill("")
     page.evaluate("text => navigator.clipboard.writeText(text)", "gout\n")
@@ -411,8 +411,8 @@ def test_a_page_and_the_first_hundred_are_exported(window: Callable[..., Page]) 
 def test_the_search_record_is_copied_and_can_be_run_again(browser: Browser, window: Callable[..., Page]) -> None:
     page = window(f"/?q={QUESTION}&year=2000-", permissions=["clipboard-read", "clipboard-write"])
     page.click(".record summary")
-    page.click("[data-copy]")
-    page.wait_for_function("document.querySelector('[data-copy]').textContent === 'Copied'")
+    page.click("[data-copy=paragraph]")
+    page.wait_for_function("document.querySelector('[data-copy=paragraph]').textContent === 'Copied'")
     told = page.evaluate("navigator.clipboard.readText()")
     assert f"The query was, verbatim: “{QUESTION}”." in told and "2000 to present" in told
     record = read_record(downloaded(page, ".record a"))
@@ -604,10 +604,10 @@ def test_a_second_stage_is_chosen_where_the_index_has_one(browser: Browser, tmp_
 def test_focus_goes_through_the_page_in_order(window: Callable[..., Page]) -> None:
     page = window("/status")
     seen = []
-    for _ in range(6):
+    for _ in range(7):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.textContent.trim()"))
-    assert seen == ["Skip to content", "abstract-engine", "Search", "Map", "Flow", "Status"]
+    assert seen == ["Skip to content", "abstract-engine", "Search", "Map", "Flow", "Suggest", "Status"]
 
 
 def test_all_of_it_works_without_a_script(window: Callable[..., Page]) -> None:
