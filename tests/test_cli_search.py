@@ -104,7 +104,7 @@ def test_what_is_printed_as_csv_is_what_is_written(toy: IndexFolder, engine: Run
 def test_the_whole_answer_as_one_object(toy: IndexFolder, engine: Run) -> None:
     done = engine("search", "gout pain", "--mode", "hybrid", "--explain", "--group-by", "year", "-n", "3", "--answer")
     answer = json.loads(done.stdout)
-    assert list(answer) == ["query", "generation", "n_qualified", "verdict", "notes", "groups", "hits"]
+    assert list(answer) == ["query", "generation", "n_qualified", "verdict", "notes", "obstacles", "groups", "hits"]
     assert answer["query"]["weight"] is None and answer["query"]["fusion"] == "convex"
     assert answer["n_qualified"] == 40 and sum(group["hits"] for group in answer["groups"]) == 3
     hit = answer["hits"][0]

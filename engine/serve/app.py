@@ -107,7 +107,9 @@ def _open_review(shelf: Shelf, rules: ReviewRules) -> OpenReview:
     """
     if len(shelf.names) != 1:
         names = ", ".join(shelf.names)
-        raise UsageError(f"a review belongs to one index, and {len(shelf.names):,} are served: {names}. Name one: -i")
+        raise UsageError(
+            f"a review belongs to one index, and {len(shelf.names):,} are served: {names}. Name one: -i NAME"
+        )
     return OpenReview(IndexFolder(shelf.get_index().path), rules, shelf.get_index)
 
 

@@ -543,7 +543,7 @@ def test_an_index_says_what_it_is_and_shows_only_its_public_names(toy: IndexFold
         assert [name for name in dir(index) if not name.startswith("_")] == [
             *("abstracts", "ask", "ask_batch", "ask_new", "close", "encode", "generation", "get", "get_records"),
             *("get_sources", "load_encoder", "locate", "manifest", "name", "nearest", "new", "path", "pin", "recall"),
-            *("refresh", "search", "search_batch", "similar"),
+            *("refresh", "search", "search_batch", "similar", "suggest"),
         ]
     assert repr(index) == "<Index 'toy', closed>"
 

@@ -90,7 +90,7 @@ def of_record(body: bytes) -> Said:
 
 def of_page(body: bytes) -> Said:
     page = lxml.html.document_fromstring(body)
-    (found,) = re.findall(r"generation ([0-9]{6})", page.xpath("string(//h2[@id='found'])"))
+    (found,) = set(re.findall(r"generation ([0-9]{6})", page.xpath("string(//main)")))
     offered = page.xpath("//datalist[@id='known-journal']/option/@value")
     assert len(offered) == 1
     return int(found), [*page.xpath("//li[@class='hit']/h3//text()"), *offered]
@@ -98,7 +98,7 @@ def of_page(body: bytes) -> Said:
 
 def of_record_page(body: bytes) -> Said:
     page = lxml.html.document_fromstring(body)
-    (found,) = page.xpath("//dt[text()='Generation']/following-sibling::dd[1]/text()")
+    (found,) = re.findall(r"generation ([0-9]{6})", page.xpath("string(//dt[.='Index']/following-sibling::dd[1])"))
     return int(found), [page.xpath("string(//h1)"), *[one.text_content() for one in page.xpath("//li//h3")]]
 
 

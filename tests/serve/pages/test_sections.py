@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.serve.pages.marks import _group_sections, split_pieces
+from engine.serve.pages.marks import group_sections, split_pieces
 from engine.serve.pages.sections import find_labels
 
 
@@ -34,7 +34,7 @@ def test_labels_stand_at_the_start_of_a_sentence(text: str, found: list[str]) ->
 
 def test_a_section_begins_with_its_label() -> None:
     text = "Before. AIM: To see. METHODS: We saw."
-    found = list(_group_sections(split_pieces(text, labels=find_labels(text))))
+    found = list(group_sections(split_pieces(text, labels=find_labels(text))))
     assert ["".join(piece.text for piece in section) for section in found] == [
         "Before. ",
         "AIM: To see. ",
@@ -45,5 +45,5 @@ def test_a_section_begins_with_its_label() -> None:
 
 @given(st.lists(st.sampled_from(["AIM:", "Results.", " ", "\n", "We saw.", "x", "METHODS:"]), max_size=8).map("".join))
 def test_the_sections_of_any_text_add_up_to_it(text: str) -> None:
-    found = list(_group_sections(split_pieces(text, labels=find_labels(text))))
+    found = list(group_sections(split_pieces(text, labels=find_labels(text))))
     assert "".join(piece.text for section in found for piece in section) == text
