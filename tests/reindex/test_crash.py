@@ -203,7 +203,7 @@ def each(warm: WarmProcess, tmp_path: Path, injections: list[str], kind: str) ->
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("step", [29, EVERY])
+@pytest.mark.parametrize("step", [61, EVERY])
 def test_killed_at_every_call_readers_see_old_or_new(
     warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str, step: int
 ) -> None:
@@ -253,7 +253,7 @@ def test_a_failing_disk_is_an_error_and_the_old_generation_stays(
     warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str
 ) -> None:
     """Each call fails once or from then on, by turns; the slow test below has both."""
-    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 29)[::2]))]
+    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 61)[::2]))]
     seen = Counter(check_failure(*done) for done in each(warm, tmp_path, by_turns, kind))
     assert seen["old"] >= 3 and seen["new"] >= 2, seen
 
