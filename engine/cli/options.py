@@ -173,6 +173,13 @@ STRATEGY = click.option(
     metavar="FILE",
     help="Read a Boolean search from FILE, of one line or of numbered lines.",
 )
+KNOWN = click.option(
+    "--known",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File with the known records: one PMID, DOI or id per line, or an export such as RIS.",
+)
 LIKE, UNLIKE = (_build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
 TOP_K, SORT = (_build_query_option(BY_FIELD[name]) for name in ("top_k", "sort"))
 SEARCH_DEVICE = click.option(

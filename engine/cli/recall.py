@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.options import LIKE, UNLIKE, index_options, open_named, query_options, read_id_file
+from engine.cli.options import KNOWN, LIKE, UNLIKE, index_options, open_named, query_options, read_id_file
 from engine.config import Config
 from engine.options import Query
 from engine.phrases import pluralize
@@ -23,13 +23,7 @@ _TITLE = 70  # characters shown of a title
 
 @main.command()
 @click.argument("text", metavar="[QUERY]...", nargs=-1)
-@click.option(
-    "--known",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="File with the known records: one PMID, DOI or id per line, or an export such as RIS.",
-)
+@KNOWN
 @index_options
 @LIKE
 @UNLIKE

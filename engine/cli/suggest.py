@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.options import index_options, open_named, read_id_file
+from engine.cli.options import KNOWN, index_options, open_named, read_id_file
 from engine.config import Config
 from engine.phrases import pluralize
 from engine.terminal import dump_json, join_lines, say
@@ -22,13 +22,7 @@ _TITLE = 70  # characters shown of a title
 
 
 @main.command()
-@click.option(
-    "--known",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="File with the known records: one PMID, DOI or id per line, or an export such as RIS.",
-)
+@KNOWN
 @index_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def suggest(config: Config, known: Path, as_object: bool) -> None:

@@ -43,7 +43,7 @@ def find_obstacles(snapshot: OpenGeneration, question: Question) -> tuple[Obstac
 
 
 def note_obstacles(obstacles: tuple[Obstacle, ...]) -> Iterator[str]:
-    """Yield what is told of the conditions: those that no record meets, else those without which something is left."""
+    """Yield notes on the conditions: those that no record meets, else those without which something is left."""
     if blocking := [one for one in obstacles if not one.n_alone]:
         yield from (f"no record meets this alone: {one.condition}" for one in blocking)
         return

@@ -271,8 +271,8 @@ class _LearnedReasons:
         for column in columns[parts > 0].tolist():
             term = self.pool.terms[column]
             parts_of_term = term.split()
-            told = any(term in other.split() or set(other.split()) <= set(parts_of_term) for other in chosen)
-            if not told and choose_parts(parts_of_term) == parts_of_term and not term.isdigit():
+            is_named = any(term in other.split() or set(other.split()) <= set(parts_of_term) for other in chosen)
+            if not is_named and choose_parts(parts_of_term) == parts_of_term and not term.isdigit():
                 chosen.append(term)
             if len(chosen) == _WORDS_NAMED:
                 break

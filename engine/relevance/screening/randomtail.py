@@ -1,4 +1,4 @@
-"""What is left, told from records drawn at random: it needs no ranking that is better than chance.
+"""What is left, estimated from records drawn at random: it needs no ranking that is better than chance.
 
 The bounds are a confidence sequence for drawing without replacement (Waudby-Smith and Ramdas, "Confidence sequences for
 sampling without replacement", NeurIPS 2020). A number k of good records is ruled out once the draws are less likely
