@@ -37,6 +37,7 @@ ALLOWED = {
     "recall": "Index.recall, the same",
     "next": "ReviewQueue.next_records, the same",
     "abstracts": "Index.abstracts, as keys() and items() are named",
+    "vectors": "Index.vectors, the same",
     "main": "the entry point of a command line",
     "startup": "a method of uvicorn's Server",
 }

@@ -1,19 +1,19 @@
 """The command line, with thin commands. Stages are imported inside the commands, so that help appears at once.
 
 Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one every night (``schedule`` writes the files
-for systemd and cron), ``find`` searches them, ``look`` shows and checks them, ``translate`` shows how a Boolean search
-is read, ``duplicates`` decides on duplicates, ``compact`` merges segments, ``tune`` tunes a large one. ``recall`` and
-``rerun`` check searches, ``suggest`` builds them from known records, ``screen`` ranks records for screening, ``review``
-keeps decisions, ``flow`` counts them for a diagram, ``serve`` serves browsers and programs. ``models`` lists models;
-``similarity`` compares texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``, ``promote`` and
-``explain_card`` deal with encoders.
+for systemd and cron), ``find`` searches them, ``references`` and ``vectors`` write what they hold, ``look`` shows and
+checks them, ``translate`` shows how a Boolean search is read, ``duplicates`` decides on duplicates, ``compact`` merges
+segments, ``tune`` tunes a large one. ``recall`` and ``rerun`` check searches, ``suggest`` builds them from known
+records, ``screen`` ranks records for screening, ``review`` keeps decisions, ``flow`` counts them for a diagram,
+``serve`` serves browsers and programs. ``models`` lists models; ``similarity`` compares texts; ``evaluate`` and
+``knownitems`` measure rankings; ``train``, ``promote`` and ``explain_card`` deal with encoders.
 
 ``options`` and ``judgments`` are what several commands read, ``delivery``, ``hits`` and ``table`` how hits are printed
 and written, ``curve`` how a recall curve is drawn, and ``group`` turns errors into messages and exit codes.
 """
 
 # isort: off
-from engine.cli import build, nightly, find, references, look, duplicates  # commands are listed in this order
+from engine.cli import build, nightly, find, references, vectors, look, duplicates  # commands are listed in this order
 from engine.cli import translate, recall, suggest, rerun, similarity, compact, tune
 from engine.cli import evaluate, knownitems, models, screen, review, flow, serve, train, promote, explain_card
 
@@ -46,4 +46,5 @@ __all__ = [
     "translate",
     "tune",
     "references",
+    "vectors",
 ]

@@ -6,5 +6,6 @@ candidates exactly. ``parts`` searches several segments without their dead recor
 ``vectors`` opens what a generation has. ``lookup`` finds ids in a mapped file. ``segment`` has the files of a segment
 and their receipt, ``tombstones`` lists its dead records. ``folder`` finds generations on disk, ``manifest`` reads and
 writes their manifests, ``publish`` makes one current, ``lock`` keeps out a second writer and ``durable`` writes files
-safely. ``openfiles`` notices what changes files while they are open. ``corpusmap`` stores the map.
+safely. ``openfiles`` notices what changes files while they are open. ``corpusmap`` stores the map,
+and ``vectorfolder`` exchanges vectors with other programs.
 """

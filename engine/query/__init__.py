@@ -7,5 +7,5 @@ hits, ``explanation`` explains them, and ``verdict`` judges by ``evidence`` whet
 ``abbreviations`` finds what its abbreviations stand for. ``flows`` counts where records come from; ``searchlog``,
 ``rerun`` and ``prisma`` report a search; ``location`` finds the ranks of known records, and ``recordlist`` reads
 files of records as lists of ids; ``queryfile`` and ``batches`` read and answer many queries. ``seedterms``
-weighs the words of known records, and ``suggestion`` builds searches from them.
+weighs the words of known records, and ``suggestion`` builds searches from them. ``storedvectors`` exports vectors.
 """

@@ -36,14 +36,18 @@ def answer_query(
     n_explained: int = EXPLAINED,
     judged: bool = True,
     is_plain: bool = False,
+    point: Vectors | None = None,
 ) -> Answer:
     """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained.
 
-    judged: whether the answer gets a verdict. is_plain: the text is never a Boolean search.
+    judged: whether the answer gets a verdict. is_plain: the text is never a Boolean search. point: a unit vector
+    (dim,) to compare with in place of that of the text.
     """
     question, notes = read_question(snapshot, query, only, is_plain=is_plain), list[str]()
 
     def encode() -> Vectors:
+        if point is not None:
+            return point
         vector, cut = encode_question(snapshot, question)
         notes.extend(cut)
         return vector

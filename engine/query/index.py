@@ -27,8 +27,16 @@ from engine.query.location import Located, Recall, locate_hits, measure_recall
 from engine.query.ordering import sort_ids
 from engine.query.plan import encode_texts, read_question
 from engine.query.reranking import complete_reranking
+from engine.query.storedvectors import read_points
 from engine.query.suggestion import Suggestion, suggest_searches
-from engine.query.validation import check_fusion, check_query, check_query_texts, check_texts, resolve_since
+from engine.query.validation import (
+    check_fusion,
+    check_query,
+    check_query_texts,
+    check_texts,
+    check_vector,
+    resolve_since,
+)
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
 from engine.records.encoder import Vectors
@@ -275,6 +283,21 @@ class Index:
         query = Query(text, top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
         return list(answer_query(self._follow_current(), self._complete(query), judged=False, is_plain=True).hits)
 
+    def nearest_to(self, vector: object, top_k: int = 10, *, filters: Filters | None = None) -> list[Hit]:
+        """Find the top_k abstracts nearest to a vector by cosine, best first, as nearest does for a text.
+
+        vector: as many finite numbers as the vectors of the index have, of any length but zero: an array, or a list.
+        No encoder is loaded. There are top_k hits, fewer only if fewer records pass the filters.
+
+        Raises:
+            UsageError: a vector of another shape, with NaN or of zeros, top_k below 1, or an invalid filter.
+            CorruptError: a file was changed or damaged.
+        """
+        query = Query("vector", top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
+        snapshot = self._follow_current()
+        point = check_vector(vector, snapshot.vectors.dim)
+        return list(answer_query(snapshot, self._complete(query), judged=False, is_plain=True, point=point).hits)
+
     def search(
         self, query: str, *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
     ) -> list[Hit]:
@@ -449,6 +472,22 @@ class Index:
             ids = snapshot.corpus.read_ids() if found is None else found
             found = np.array(sort_ids(snapshot.corpus, ids.tolist(), sort), np.int64)
         return snapshot.corpus.read_abstracts(found)
+
+    def vectors(self, ids: Sequence[str]) -> Vectors:
+        """Return the stored vectors of records: float32 (n, dim), unit length, in the order of the ids.
+
+        Records are given by record id, PMID or DOI; one may be given several times. No ids give (0, dim). A record that
+        was indexed in passages has one vector for each; its row is their mean, scaled to unit length. To get all
+        vectors as they are stored: engine vectors export.
+
+        Raises:
+            UsageError: a string instead of a list of strings.
+            AbstractNotFoundError: ids are not in the index; the message names some of them.
+            CorruptError: a file was changed or damaged.
+        """
+        if isinstance(ids, str):
+            raise UsageError(f"ids is {ids[:60]!r}, expected a list of record ids")
+        return read_points(self._follow_current(), [str(one) for one in ids])
 
     def load_encoder(self) -> Encoder:
         """Return the query encoder, loaded on first use.

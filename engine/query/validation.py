@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from operator import index as index_of
 from typing import Any, TypeVar
 
+import numpy as np
+
 from engine.corpus.history import find_generation_before
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
@@ -26,6 +28,7 @@ from engine.options import (
     Query,
 )
 from engine.query.generation import OpenGeneration
+from engine.records.encoder import Vectors
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
 _Choice = TypeVar("_Choice", Mode, Fusion)
@@ -218,3 +221,23 @@ def check_query_texts(queries: Sequence[str]) -> list[str]:
     if "" in texts:
         raise UsageError(_BLANK)
     return texts
+
+
+def check_vector(vector: object, dim: int) -> Vectors:
+    """Return a vector to search by: float32 (dim,), scaled to unit length.
+
+    Raises:
+        UsageError: it is no row of dim finite numbers, or has no direction.
+    """
+    try:
+        numbers = np.array(vector, np.float64)
+    except (TypeError, ValueError) as err:
+        raise UsageError(f"the vector is {str(vector)[:60]!r}, expected {dim} numbers") from err
+    if numbers.shape != (dim,):
+        raise UsageError(f"the vector has the shape {numbers.shape}, expected ({dim},), as the vectors of this index")
+    length = float(np.linalg.norm(numbers))
+    if not math.isfinite(length) or length == 0:
+        problem = "is zero" if length == 0 else "holds NaN or infinity"
+        raise UsageError(f"the vector {problem}, so it has no direction, expected {dim} finite numbers")
+    found: Vectors = (numbers / length).astype(np.float32)
+    return found
