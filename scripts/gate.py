@@ -59,8 +59,9 @@ def test(choice: Sequence[str], arguments: Sequence[str]) -> int:
     """Run pytest on two workers and return its exit code."""
     say("pytest")
     command: list[str | Path] = [environment.PYTHON, "-m", "pytest", *WORKERS, *choice, *arguments]
-    threads = os.environ.get("OMP_NUM_THREADS", "1")  # the workers have one core each
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": threads}).returncode
+    variables = {"OMP_NUM_THREADS": "1", **os.environ}  # the workers have one core each
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process of a command compiles every module again
+    return subprocess.run(command, cwd=ROOT, env=variables).returncode
 
 
 def main() -> None:

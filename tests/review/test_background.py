@@ -47,5 +47,12 @@ def test_a_failed_run_says_why_and_the_next_one_goes_on() -> None:
     task.end()
 
 
-def test_a_task_that_never_started_ends() -> None:
-    BackgroundTask("test", lambda: None).end()
+def test_a_task_that_was_ended_before_it_started_never_runs() -> None:
+    runs: list[int] = []
+    task = BackgroundTask("test", lambda: runs.append(1))
+    task.ask()
+    task.end()
+    assert task.wait(0), "who waits for an ended task must not wait for ever"
+    task.start()
+    task.end()
+    assert runs == [] and task.trouble == ""

@@ -137,10 +137,10 @@ def test_a_look_at_a_shelf_that_was_closed_is_nothing(fresh: IndexFolder, caplog
 
 
 def test_an_error_while_getting_ready_does_not_end_it_either(
-    fresh: IndexFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch
+    fresh: IndexFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(index: shelving.Index, texts: list[str]) -> None:
-        raise RuntimeError("x")
+        raise RuntimeError("no encoder")
 
     shelf = Shelf([fresh.path])
     with monkeypatch.context() as patch:
@@ -149,3 +149,7 @@ def test_an_error_while_getting_ready_does_not_end_it_either(
         with shelf.follow_in_thread():
             publish({"id": "new", "title": "New"})
             wait_for(shelf, 3)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "toy: the first page will be slow or fail: no encoder"
+    ]
+    assert shelf.problems == {}
