@@ -6,5 +6,5 @@ reads it again as it changes, and ``blinding`` hides decisions from other review
 and whether reading may stop, and ``agreement`` compares reviewers. ``marks`` knows how screening tools write decisions,
 and ``exchange`` takes in their files and writes them. ``flow`` counts what happened to records, and ``flowchart`` draws
 it. ``queue`` says which records to read next, from the decisions in ``standing``, in one of the ``orders``, learned in
-the ``background``; ``reading`` is a record as it is read.
+the ``background`` from the words that ``counting`` counts in another process; ``reading`` is a record as it is read.
 """

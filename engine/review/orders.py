@@ -135,16 +135,6 @@ class Orders:
         return other
 
 
-def load_words(snapshot: OpenGeneration) -> Pool:
-    """Return all records with the features of their words, which takes a while.
-
-    Raises:
-        UsageError: there are too many records.
-        MissingExtraError: scikit-learn is not installed.
-    """
-    return load_pool(snapshot, snapshot.corpus.read_ids(), "")[0]
-
-
 def _order_by_index(snapshot: OpenGeneration) -> ReadingOrder:
     """Return the order in which the records were indexed."""
     why = WhyNext("Nothing to go by yet: the order of the index")

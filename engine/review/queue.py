@@ -20,7 +20,8 @@ from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.relevance.screening.ranking import Pool
 from engine.review.background import BackgroundTask
-from engine.review.orders import OrderName, Orders, ReadingOrder, WhyNext, load_words
+from engine.review.counting import WordCounter
+from engine.review.orders import OrderName, Orders, ReadingOrder, WhyNext
 from engine.review.reading import RecordReader, RecordReading
 from engine.review.reviews import NewLabel, Review, ReviewSettings
 from engine.review.standing import Standing
@@ -82,6 +83,7 @@ class ReviewQueue:
         self._newest = self._find_newest()
         self._standing = Standing(self._newest, review.journal.read())
         self._orders = Orders(self._newest, self._standing.settings.criteria)
+        self._counter = WordCounter()
         self._words: tuple[OpenGeneration, Pool] | None = None  # the features of a generation
         self._reader: RecordReader | None = None
         self._shown: dict[str, dict[str, dict[str, Any]]] = {}  # by reviewer and record id: NewLabel.order
@@ -96,6 +98,7 @@ class ReviewQueue:
 
     def close(self) -> None:
         """Stop learning. The index stays open."""
+        self._counter.end()
         self._task.end()
         self._reading.end()
 
@@ -259,7 +262,7 @@ class ReviewQueue:
             orders = self._publish(standing, orders.carry(newest, standing.settings.criteria))
         if self._words is None or self._words[0] is not newest:
             self._words = None  # frees the memory of those before
-            self._words = newest, load_words(newest)
+            self._words = newest, self._counter.count(newest)
         for learner in list(self._learners):
             with self._lock:
                 labels = standing.build_labels(learner if self._is_blind else None)

@@ -71,6 +71,8 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if opened:
+            opened.prepare()
         with site.shelf.follow_in_thread():
             yield
         site.desk.close()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.selection.filters import Qualified
+from engine.corpus.storage.store import Corpus
 from engine.encode.recipe import clean_text, prepare_text
 from engine.errors import UsageError
 from engine.options import Filters, Query
@@ -117,12 +118,18 @@ def load_pool(
         notes = note_cut("criteria are", too_long[0])
     if not learning:
         return Pool(doc_ids, np.ones(len(doc_ids), bool), None, cosines, estimate_share(criteria)), notes
-    if len(doc_ids) > MOST:
-        raise UsageError(
-            f"{pluralize(len(doc_ids), 'record')} to learn from and to rank, expected {MOST:,} at most. "
-            "Restrict them to those of the review: --ids FILE, --year or another filter"
-        )
-    return build_pool(doc_ids, _read_record_texts(snapshot, doc_ids), cosines, estimate_share(criteria)), notes
+    return build_pool(doc_ids, _read_record_texts(snapshot.corpus, doc_ids), cosines, estimate_share(criteria)), notes
+
+
+def load_words(corpus: Corpus) -> Pool:
+    """Load all records of a generation into a pool without criteria, which takes a while.
+
+    Raises:
+        UsageError: there are too many records.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    doc_ids = corpus.read_ids()
+    return build_pool(doc_ids, _read_record_texts(corpus, doc_ids), None)
 
 
 def build_pool(
@@ -134,12 +141,21 @@ def build_pool(
     return Pool(doc_ids, has_text, features, cosines, expected, terms)
 
 
-def _read_record_texts(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
-    """Read title and abstract of each record as one text, in the order of the records."""
+def _read_record_texts(corpus: Corpus, doc_ids: DocIds) -> list[str]:
+    """Read title and abstract of each record as one text, in the order of the records.
+
+    Raises:
+        UsageError: there are too many records.
+    """
+    if len(doc_ids) > MOST:
+        raise UsageError(
+            f"{pluralize(len(doc_ids), 'record')} to learn from and to rank, expected {MOST:,} at most. "
+            "Restrict them to those of the review: --ids FILE, --year or another filter"
+        )
     texts: list[str] = []
     for start in range(0, len(doc_ids), _AT_ONCE):
         part = doc_ids[start : start + _AT_ONCE].tolist()
-        rows = snapshot.corpus.fetch(part)
+        rows = corpus.fetch(part)
         texts += [prepare_text(rows[doc_id].title, rows[doc_id].abstract) for doc_id in part]
     return texts
 

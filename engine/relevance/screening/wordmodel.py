@@ -41,6 +41,16 @@ class Terms:
     def __len__(self) -> int:
         return len(self._keys)
 
+    @property
+    def words(self) -> Sequence[str]:
+        """The single words that keys count."""
+        return self._words
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """The key of each column."""
+        return self._keys
+
     def __getitem__(self, column: int) -> str:
         """Return the term of a column."""
         first, second = divmod(int(self._keys[column]), len(self._words) + 1)
@@ -70,6 +80,27 @@ def compute_features(texts: Sequence[str]) -> tuple[Features, Terms]:
     if kept.any() and not kept.all():  # with very few texts, the share may leave no word
         counts, keys = _select_columns(counts, kept), keys[kept]
     return TfidfTransformer(sublinear_tf=True).fit_transform(counts), Terms(words, keys)
+
+
+def list_arrays(features: Features, terms: Terms) -> tuple[NDArray[Any], ...]:
+    """Return features and their terms as five plain arrays, from which `restore_features` builds them again."""
+    words = np.frombuffer("\n".join(terms.words).encode(), np.uint8)
+    return features.data, features.indices, features.indptr, terms.keys, words
+
+
+def restore_features(arrays: Sequence[NDArray[Any]]) -> tuple[Features, Terms]:
+    """Return the features and terms of which `list_arrays` made arrays; these are not copied.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed, with which scipy comes.
+    """
+    try:
+        from scipy.sparse import csr_matrix
+    except ImportError as err:
+        raise MissingExtraError("scikit-learn (needed to learn from labels)", _EXTRAS) from err
+    data, indices, ends, keys, words = arrays
+    features = csr_matrix((data, indices, ends), (len(ends) - 1, len(keys)))
+    return features, Terms(words.tobytes().decode().split("\n"), keys)
 
 
 def _count_terms(texts: Sequence[str]) -> tuple[Features, list[str], NDArray[np.int64]]:
@@ -165,6 +196,18 @@ def learn_words(features: Features, rows: NDArray[np.int64], included: NDArray[n
     machine = LinearSVC(C=_COST, loss="squared_hinge", dual=True, random_state=_SEED, max_iter=_MAX_ITERATIONS)
     machine.fit(features[rows], included, sample_weight=_balance_weights(included))
     return WordModel(machine.coef_[0], float(machine.intercept_[0]))
+
+
+def load_learning() -> None:
+    """Load the library that `learn_words` needs, so that the first decisions do not wait for that.
+
+    Raises:
+        MissingExtraError: scikit-learn is not installed.
+    """
+    try:
+        import sklearn.svm  # noqa: F401
+    except ImportError as err:
+        raise MissingExtraError("scikit-learn (needed to learn from labels)", _EXTRAS) from err
 
 
 def _balance_weights(included: NDArray[np.bool_]) -> Scores:

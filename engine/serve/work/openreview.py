@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -10,9 +11,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from engine.corpus.storage.journal import Decision
+from engine.errors import EngineError
 from engine.index.folder import IndexFolder
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
+from engine.relevance.screening.wordmodel import load_learning
 from engine.review.blinding import hide_others, keep_own
 from engine.review.follower import ReviewFollower
 from engine.review.orders import OrderName
@@ -55,6 +58,15 @@ class OpenReview:
         self._secret = secrets.token_bytes(32)  # of form tokens
         self._lock = threading.Lock()
         self._queue: ReviewQueue | None = None  # opened when it is first needed
+
+    def prepare(self) -> None:
+        """Load what the first decisions need, before anybody waits for it. What fails is told to whoever needs it."""
+        with contextlib.suppress(EngineError):
+            load_learning()
+        with contextlib.suppress(EngineError):
+            queue = self.get_queue()
+            for doc_id in queue.snapshot.corpus.read_ids()[:1].tolist():
+                queue.read_record(doc_id)
 
     def close(self) -> None:
         """Stop learning."""
