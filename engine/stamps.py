@@ -57,15 +57,24 @@ def build_identity(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
+def get_size(identity: tuple[int, ...]) -> int:
+    """Return the size, in bytes, of a file of this identity."""
+    return identity[2]
+
+
 # Stamps
 
 
 def is_untouched(path: Path, sha256: str) -> bool:
     """Return whether a large file had this digest when it was last hashed and has not been touched since."""
     try:
-        identity = read_identity(path)
+        return is_stamped(read_identity(path), sha256)
     except OSError:
         return False
+
+
+def is_stamped(identity: tuple[int, ...], sha256: str) -> bool:
+    """Return whether a large file of this identity had this digest when it was last hashed."""
     return identity[2] >= _LARGE and _find_stamp(identity) == bytes.fromhex(sha256)
 
 

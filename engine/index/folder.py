@@ -266,25 +266,24 @@ class IndexFolder:
         for problem in (file.find_problem(path, quick=quick) for file in manifest.files):
             if problem:
                 raise CorruptError(f"{problem}. Run: engine verify")
-        segments = tuple(self.check_segment(manifest, entry, path, quick=quick) for entry in manifest.segments)
+        encoder = manifest.encoder.fingerprint
+        segments = tuple(self._check_segment(number, encoder, entry, quick=quick) for entry in manifest.segments)
         return Generation(path, manifest, segments)
 
-    def check_segment(self, manifest: Manifest, entry: SegmentEntry, path: Path, *, quick: bool) -> Segment:
-        """Check and return a segment of the generation in the folder `path`.
+    def _check_segment(self, number: int, encoder: str, entry: SegmentEntry, *, quick: bool) -> Segment:
+        """Check and return a segment of the generation of this number, made with the encoder of this fingerprint.
 
         Raises:
             CorruptError: it is missing or damaged, or has another encoder.
         """
-        files = self.get_segment_files(entry.name)
+        files, path = self.get_segment_files(entry.name), self.get_generation_path(number)
         if not files.path.is_dir():
-            raise CorruptError(
-                f"{files.path} is missing, a segment of generation {manifest.generation:06d}. Run: engine verify"
-            )
+            raise CorruptError(f"{files.path} is missing, a segment of generation {number:06d}. Run: engine verify")
         receipt = read_receipt(files, entry.sha256)
-        if receipt.fingerprint != manifest.encoder.fingerprint:
+        if receipt.fingerprint != encoder:
             raise CorruptError(
-                f"{files.receipt} is of the encoder {receipt.fingerprint[:12]}, expected "
-                f"{manifest.encoder.fingerprint[:12]}. Run: engine verify"
+                f"{files.receipt} is of the encoder {receipt.fingerprint[:12]}, expected {encoder[:12]}. "
+                "Run: engine verify"
             )
         check_segment(files, receipt, quick=quick)
         if entry.dead and (problem := entry.dead.find_problem(path, quick=quick)):

@@ -77,8 +77,7 @@ def map_file(path: Path, dim: int) -> _Mapped:
     expected = f"expected an {FACTORY} inner-product index of {dim} dimensions. Run: engine verify"
     try:
         is_small = path.stat().st_size <= _IN_MEMORY
-        content = np.fromfile(path, np.uint8) if is_small else np.memmap(path, np.uint8, "r")
-        content.flags.writeable = False
+        content = np.frombuffer(path.read_bytes(), np.uint8) if is_small else np.memmap(path, np.uint8, "r")
     except (OSError, ValueError) as err:  # ValueError: an empty file
         raise CorruptError(f"{path} can't be read: {str(err)[:200]}; {expected}") from err
     if len(content) < _START + _COUNT.size:

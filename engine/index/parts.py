@@ -398,11 +398,17 @@ def _find_dead(part: Part) -> DeadRows | None:
 def _gather_rows(groups: Sequence[_Group], dim: int) -> FlatRows:
     """Copy the rows alive of some groups to memory, ids ascending."""
     chosen = [(group.index, group.list_living_rows(0, group.index.n_rows)) for group in groups]
-    doc_ids = np.concatenate([index.doc_ids[rows] for index, rows in chosen])
+    found = [index.doc_ids[rows] for index, rows in chosen]
+    doc_ids = np.concatenate(found)
     order = np.argsort(doc_ids, kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
     flat = faiss.IndexFlatIP(dim)
-    flat.add(np.concatenate([index.vectors[rows] for index, rows in chosen])[order])
+    flat.codes.resize(len(order) * dim * 4)  # filled in place: each vector is copied once
+    flat.ntotal = len(order)
     held = faiss.rev_swig_ptr(flat.get_xb(), len(order) * dim).reshape(-1, dim)  # FlatRows keeps flat alive
+    for (index, rows), at in zip(chosen, np.split(places, np.cumsum(list(map(len, found)))[:-1]), strict=True):
+        held[at] = index.vectors if index.order is None and len(rows) == index.n_rows else index.vectors[rows]
     return FlatRows(doc_ids[order], held, flat)
 
 

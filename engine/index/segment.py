@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ def check_segment(files: SegmentFiles, receipt: SegmentReceipt, *, quick: bool) 
     for problem in (file.find_problem(files.path, quick=quick) for file in receipt.files):
         if problem:
             raise CorruptError(f"{problem}. Run: engine verify")
-    for side in (files.path / (DATABASE + suffix) for suffix in _SIDE_FILES):
-        if side.exists():
+    database = str(files.database)
+    for side in (database + suffix for suffix in _SIDE_FILES):
+        if os.path.exists(side):
             raise CorruptError(f"{side} should not exist: something wrote to a published database. Delete it")

@@ -41,7 +41,7 @@ def _is_searched_alike(index: FlatIndex, ann: AnnSettings | None) -> bool:
 
 def keep_known(index: FlatIndex, dead: DocIds) -> DocIds:
     """Return those of the dead ids of a segment that have vectors: parts of joined records have none."""
-    known: DocIds = dead[index.find_rows(dead) >= 0]
+    known: DocIds = dead[index.find_rows(dead) >= 0] if len(dead) else dead
     return known
 
 

@@ -170,9 +170,12 @@ def test_sqlite_utils_and_file_tools_open_the_database(path: Path) -> None:
     db.close()
 
 
-def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
-    path.write_bytes(b"nonsense" * 1000)
-    with pytest.raises(CorruptError, match="not a readable database of abstracts"):
+@pytest.mark.parametrize(
+    ("content", "found"), [(b"nonsense" * 1000, "file is not a database"), (b"", "it has no tables")]
+)
+def test_a_file_that_is_no_database_is_refused(path: Path, content: bytes, found: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(CorruptError, match=rf"not a readable database of abstracts \({found}\)"):
         open_database(path)
 
 

@@ -149,7 +149,7 @@ class Corpus:
         `open_shared` of the corpus of another generation spares what is open already.
 
         Raises:
-            CorruptError: SQLite can't read a file, or it has no table of abstracts.
+            CorruptError: SQLite can't read a file, or it is empty.
         """
         self.path = state  # names the corpus in messages
         self.patience: float | None = None  # seconds that one query may take; None: no limit
@@ -158,26 +158,27 @@ class Corpus:
             self.segments = tuple(
                 _Segment(self._open(open_file, part.path, "abstracts"), part.dead) for part in segments
             )
-            self.state = self._open(open_file, state, "generation")
+            self.state = self._open(open_file, state, "the state of an index")
         except BaseException:
             self.close()
             raise
 
-    def _open(self, open_file: Callable[[Path], SharedDatabase], path: Path, table: str) -> SharedDatabase:
-        """Return the database of a path, which must have a table.
+    def _open(self, open_file: Callable[[Path], SharedDatabase], path: Path, what: str) -> SharedDatabase:
+        """Return the database of a path, which must have tables. They are read with the first query.
 
         Raises:
-            CorruptError: SQLite can't read the file, or the table is missing.
+            CorruptError: SQLite can't read the file, or it is empty.
         """
         if path in self.databases:
             return self.databases[path]
         database = self.databases[path] = open_file(path)
         try:
             with database.borrow(CURRENT.get(), math.inf) as connection:
-                connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
+                problem = "" if connection.execute("PRAGMA schema_version").fetchone()[0] else "it has no tables"
         except sqlite3.Error as err:
-            what = {"abstracts": "abstracts", "generation": "the state of an index"}[table]
-            raise CorruptError(f"{path} is not a readable database of {what} ({err}). Run: engine verify") from err
+            problem = str(err)
+        if problem:
+            raise CorruptError(f"{path} is not a readable database of {what} ({problem}). Run: engine verify")
         return database
 
     def open_shared(self, path: Path) -> SharedDatabase:
@@ -494,6 +495,6 @@ def open_database(path: Path) -> Corpus:
     """Open one abstracts.db that holds all records and their state.
 
     Raises:
-        CorruptError: SQLite can't read the file, or it has no table of abstracts.
+        CorruptError: SQLite can't read the file, or it is empty.
     """
     return Corpus([SegmentDatabase(path, NO_IDS)], path)

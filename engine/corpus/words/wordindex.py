@@ -42,6 +42,7 @@ LOCKS = (".tantivy-writer.lock", ".tantivy-meta.lock")  # that tantivy leaves in
 _BEYOND, _NEXT = 24, 8  # hits fetched at first beyond the wanted ones, and how many times as many then
 _SET = 20_000  # doc ids that tantivy is given as a filter; among more, hits are fetched and compared
 _PAGE = 1_000_000  # doc ids listed at a time
+_LINKED = "in"  # link to the folder of the files, in the temporary folder
 _TRIES, _PAUSE = 1000, 0.002  # to delete a folder, with seconds between
 _DIGITS = 5  # of a BM25; the last bits depend on the order in which tantivy adds
 _K1 = 1.2  # of the BM25 of tantivy
@@ -65,8 +66,8 @@ class WordIndex:
         """
         self.path = path
         with self.guard_reading():
-            files = [file for file in path.absolute().iterdir() if file.name not in LOCKS]
-        with _link_files(files) as links, self.guard_reading():
+            names = [name for name in os.listdir(path) if name not in LOCKS]
+        with _link_files(path.absolute(), names) as links, self.guard_reading():
             index = _open_files(links)
             self.schema = index.schema
             self.searcher = index.searcher()
@@ -428,17 +429,19 @@ def _open_files(links: str) -> tantivy.Index:
 
 
 @contextlib.contextmanager
-def _link_files(files: Sequence[Path]) -> Iterator[str]:
-    """Make a temporary folder with symbolic links to files, for the block; see `_make_links`."""
-    links = _make_links(files)
+def _link_files(folder: Path, names: Sequence[str]) -> Iterator[str]:
+    """Make a temporary folder with symbolic links to files of a folder, for the block; see `_make_links`."""
+    links = _make_links(folder, names)
     try:
         yield links
     finally:
-        _remove_links(links)
+        _remove_links(links, names)
 
 
-def _make_links(files: Sequence[Path]) -> str:
-    """Return a new temporary folder with symbolic links to files.
+def _make_links(folder: Path, names: Sequence[str]) -> str:
+    """Return a new temporary folder with symbolic links to files of a folder.
+
+    They go through one link to the folder: the path of a short link needs no block on the disk.
 
     Raises:
         CorpusError: there is no place for it.
@@ -446,8 +449,9 @@ def _make_links(files: Sequence[Path]) -> str:
     links = ""
     try:
         links = tempfile.mkdtemp(prefix="engine-words-")
-        for file in files:
-            Path(links, file.name).symlink_to(file)
+        os.symlink(folder, f"{links}/{_LINKED}", target_is_directory=True)
+        for name in names:
+            os.symlink(f"{_LINKED}/{name}", f"{links}/{name}")
     except OSError as err:
         shutil.rmtree(links, ignore_errors=True)
         raise CorpusError(
@@ -457,8 +461,11 @@ def _make_links(files: Sequence[Path]) -> str:
     return links
 
 
-def _remove_links(links: str) -> None:
+def _remove_links(links: str, names: Sequence[str]) -> None:
     """Delete the temporary folder, into which a thread of tantivy that is ending may still write a lock."""
+    with contextlib.suppress(OSError):
+        for name in (*names, _LINKED):
+            os.unlink(f"{links}/{name}")
     for _ in range(_TRIES):
         shutil.rmtree(links, ignore_errors=True)
         if not os.path.lexists(links):
