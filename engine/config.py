@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +223,20 @@ def cache_folder() -> Path | None:
 def serve_token() -> str | None:
     """Return the access token that clients of a server must send: ENGINE_TOKEN."""
     return os.environ.get("ENGINE_TOKEN") or None
+
+
+@dataclass(frozen=True, slots=True)
+class _NcbiAccount:
+    """How a user names themselves to NCBI. `repr` shows neither."""
+
+    api_key: str = field(default="", repr=False)
+    email: str = field(default="", repr=False)
+
+
+def read_ncbi_account() -> _NcbiAccount:
+    """Return the API key and the e-mail address of NCBI_API_KEY and NCBI_EMAIL; each may be empty."""
+    key, email = (os.environ.get(name, "").strip() for name in ("NCBI_API_KEY", "NCBI_EMAIL"))
+    return _NcbiAccount(key, email)
 
 
 def forbid_telemetry() -> None:

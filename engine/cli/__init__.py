@@ -13,7 +13,8 @@ and written, ``curve`` how a recall curve is drawn, and ``group`` turns errors i
 """
 
 # isort: off
-from engine.cli import build, nightly, find, references, vectors, look, duplicates  # commands are listed in this order
+# commands are listed in this order
+from engine.cli import build, fetch, nightly, find, references, vectors, look, duplicates
 from engine.cli import translate, recall, suggest, rerun, similarity, compact, tune
 from engine.cli import evaluate, knownitems, models, screen, review, flow, serve, train, promote, explain_card
 
@@ -26,6 +27,7 @@ __all__ = [
     "duplicates",
     "evaluate",
     "explain_card",
+    "fetch",
     "find",
     "flow",
     "knownitems",

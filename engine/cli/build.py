@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -91,6 +91,23 @@ def index(
     engine index pubmed26n1300.xml.gz more.csv -i rheumatology
     engine index corpus.jsonl.gz -i tuned -m ./my-model
     """
+    index_files(config, sources, kind, flags, re_encode=re_encode, as_object=as_object)
+
+
+def index_files(
+    config: Config,
+    paths: Sequence[Path],
+    kind: str | None = None,
+    flags: Mapping[str, object] | None = None,
+    *,
+    re_encode: bool = False,
+    as_object: bool = False,
+) -> None:
+    """Add the records of files to the index that the configuration names, and print the report.
+
+    Raises:
+        EngineError: a file can't be read, or nothing was published.
+    """
     from engine.index.folder import IndexFolder
     from engine.reindex.filegroups import make_generations
     from engine.reindex.order import Order
@@ -98,8 +115,8 @@ def index(
     from engine.reindex.sources import Source
 
     folder = IndexFolder(config.find_target())
-    settings = Settings.load(folder.path, **flags)
-    files = tuple(Source(path, kind) for path in sources)
+    settings = Settings.load(folder.path, **(flags or {}))
+    files = tuple(Source(path, kind) for path in paths)
     order = Order((), settings, files=files, re_encode=re_encode)
     with guard_writing(folder), show_progress() as report:
         result = index_sources(folder, order, report, make_generations)

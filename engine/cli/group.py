@@ -14,7 +14,7 @@ from engine.errors import EngineError
 from engine.terminal import leave, prepare_streams, say
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Build": ("sources", "init", "index", "reindex", "config"),
+    "Build": ("fetch", "sources", "init", "index", "reindex", "config"),
     "Search": ("search", "translate", "similar", "show", "new", "export", "vectors", "serve", "mcp"),
     "Review": ("recall", "suggest", "rerun", "screen", "simulate", "review", "flow"),
     "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "compact", "tune"),

@@ -1,4 +1,4 @@
-"""Requests to a mirror: bounded, complete or an error, without secrets in messages."""
+"""Requests to a mirror or a service: bounded, complete or an error, without secrets in messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import IO, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ _AGENT = "abstract-engine"
 _INFLATE = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # Content-Encoding -> window bits of zlib
 _WORTH_ANOTHER_TRY = {408, 425, 429}  # of 4xx
 _LOGIN = {401, 403, 407}
+_MAX_DETAIL = 64 << 10  # bytes of the body of an error answer
 
 _T = TypeVar("_T")
 
@@ -40,9 +43,11 @@ class Cause(Enum):
 class TransferError(DownloadError):
     """One file could not be fetched."""
 
-    def __init__(self, message: str, cause: Cause) -> None:
+    def __init__(self, message: str, cause: Cause, *, wait: float = 0.0, detail: bytes = b"") -> None:
         super().__init__(message)
         self.cause = cause
+        self.wait = wait  # seconds that the server asks to wait before the next try
+        self.detail = detail  # start of the body of an error answer; it may repeat a secret, so it is never shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         """Return the request for the new address.
 
         Raises:
-            TransferError: the server redirects to an unsafe address.
+            TransferError: the server redirects to an unsafe address, or a request whose fields would get lost.
         """
         old, new = urlsplit(req.full_url), urlsplit(newurl)
+        if req.data is not None:  # its fields may hold a secret, and are meant for this server
+            fp.close()
+            target = f"{new.scheme}://{new.netloc.rpartition('@')[2]}"
+            raise TransferError(f"redirected to {target}, which is not followed. Use that address", Cause.REFUSED)
         if new.scheme not in SCHEMES or "@" in new.netloc or (old.scheme, new.scheme) == ("https", "http"):
             fp.close()
             target = f"{new.scheme}://{new.netloc.rpartition('@')[2]}"
@@ -103,10 +112,13 @@ def _build_opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTPResponse:
-    """Request a file of the mirror's folder, or its listing; the caller closes the response."""
+def open_url(mirror: Mirror, name: str = "", form: bytes | None = None, **headers: str) -> http.client.HTTPResponse:
+    """Request a file of the mirror's folder, or its listing; the caller closes the response.
+
+    A form (application/x-www-form-urlencoded) is sent by POST, so that its fields are in no address.
+    """
     fields = {"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
-    request = urllib.request.Request(mirror.address.build_url(name), headers=fields)
+    request = urllib.request.Request(mirror.address.build_url(name), form, headers=fields)
     if mirror.address.authorization:  # "unredirected", because urllib would send it to any server
         request.add_unredirected_header("Authorization", mirror.address.authorization)
     response: http.client.HTTPResponse = _build_opener().open(request, timeout=mirror.timeout)
@@ -123,13 +135,13 @@ class _SmallBody:
     has_length: bool  # whether the response marks its end; if not, it may have been cut short
 
 
-def read_page(mirror: Mirror, name: str, limit: int) -> _SmallBody:
-    """Request a small file, or the listing for "", and return it unpacked.
+def read_page(mirror: Mirror, name: str, limit: int, form: bytes | None = None) -> _SmallBody:
+    """Request a small file, the listing for "", or the answer to a form, and return it unpacked.
 
     Raises:
         TransferError: it was cut short, has more than `limit` bytes, or has an unknown encoding.
     """
-    with explain_failure(mirror, name), closing(open_url(mirror, name)) as response:
+    with explain_failure(mirror, name), closing(open_url(mirror, name, form)) as response:
         if response.status != 200:
             raise TransferError(f"the server answered {response.status} {response.reason}", Cause.MIRROR)
         length = read_content_length(response)
@@ -199,13 +211,14 @@ def explain_failure(mirror: Mirror, name: str = "") -> Iterator[None]:
     Raises:
         TransferError: an error occurred.
     """
+    wait, detail = 0.0, b""
     try:
         yield
     except TransferError as err:
-        message, cause = str(err), err.cause
+        message, cause, wait, detail = str(err), err.cause, err.wait, err.detail
     except urllib.error.HTTPError as err:
-        err.close()
         message, cause = _explain_status(err.code, str(err.reason))
+        wait, detail = _read_wait(err.headers["Retry-After"]), _read_detail(err)
     except (OSError, EOFError, ValueError, http.client.HTTPException) as err:
         reason = getattr(err, "reason", None) or err
         cause = Cause.MIRROR
@@ -219,7 +232,25 @@ def explain_failure(mirror: Mirror, name: str = "") -> Iterator[None]:
         return
     shown = mirror.address.describe(name)
     text = message if shown in message else f"{shown}: {mirror.address.hide(message)}"
-    raise TransferError(text, cause) from None  # the exception itself may contain the address with its secrets
+    # "from None": the exception itself may contain the address with its secrets
+    raise TransferError(text, cause, wait=wait, detail=detail) from None
+
+
+def _read_wait(text: str | None) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 where it asks for none."""
+    text = (text or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    return 0.0
+
+
+def _read_detail(error: urllib.error.HTTPError) -> bytes:
+    """Return the start of the body of an error answer, as much as can be read, and close it."""
+    with error, suppress(OSError, ValueError, http.client.HTTPException):
+        return error.read(_MAX_DETAIL)
+    return b""
 
 
 def _explain_status(code: int, reason: str) -> tuple[str, Cause]:

@@ -176,7 +176,7 @@ def _open_from(mirror: Mirror, name: str, start: int) -> http.client.HTTPRespons
         HTTPError: the server refuses.
     """
     try:
-        return open_url(mirror, name, **({"Range": f"bytes={start}-"} if start else {}))
+        return open_url(mirror, name, None, **({"Range": f"bytes={start}-"} if start else {}))
     except urllib.error.HTTPError as err:
         if err.code != 416:  # the file has no bytes after `start`: request all of it
             raise

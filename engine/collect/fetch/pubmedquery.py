@@ -1,0 +1,334 @@
+"""Fetch of PubMed's records by a query or by PMIDs: complete or told what is missing, resumable, written whole."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+from engine.collect.fetch.articleset import END, ArticleSet, format_start, sort_articles
+from engine.collect.fetch.client import Cause, TransferError
+from engine.collect.fetch.eutilities import (
+    MAX_LISTED,
+    History,
+    SearchAnswer,
+    fetch_history,
+    fetch_listed,
+    search_pubmed,
+)
+from engine.collect.fetch.lookahead import run_ahead
+from engine.collect.fetch.partition import ResultPart, list_parts
+from engine.collect.fetch.service import Service
+from engine.collect.fetch.workfile import WorkFile, open_work
+from engine.errors import DownloadError, NoRecordError
+from engine.files import check_target, write_file
+from engine.progress import Progress
+
+_N_RECORDS = 250  # of one request
+_N_REFUSED = 5  # records that are refused one by one before a batch of which none came is given up
+_N_SECOND_LOOKS = 2  # for records that an answer lacks
+_PHASE = "records fetched"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """What a fetch did."""
+
+    service: str
+    query: str  # "" where records were named by their ids
+    translation: str  # how the service read the query
+    notes: tuple[str, ...]  # terms of the query that the service did not find or left out
+    started: str  # when the search began, ISO 8601
+    n_counted: int  # records that the service counted when the search began, or ids that were named
+    n_listed: int  # different ids that it listed
+    n_records: int  # that were written
+    n_repeated: int  # records that came twice and were written once
+    missing: tuple[str, ...]  # listed ids for which no record came
+
+
+@dataclass(frozen=True, slots=True)
+class FetchTask:
+    """What is fetched, and where to."""
+
+    service: Service
+    path: Path  # of the output; compressed if its name ends with .gz
+    query: str = ""
+    pmids: tuple[int, ...] = ()  # instead of a query
+    overwrite: bool = False
+
+    @property
+    def work_path(self) -> Path:
+        """The work file beside the output."""
+        return self.path.with_name(f"{self.path.name}.part")
+
+    @property
+    def purpose(self) -> dict[str, str]:
+        """What the work file says about the work."""
+        return {
+            "service": self.service.name,
+            "address": str(self.service.mirror.address),
+            "query": self.query,
+            "ids": " ".join(map(str, self.pmids)),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def fetch_pubmed(task: FetchTask, report: Progress) -> FetchReport:
+    """Fetch records, and write them as one PubmedArticleSet. An interrupted fetch goes on where it was.
+
+    Raises:
+        UsageError: the output can't be written, or the work file is of another fetch.
+        NoRecordError: the service has no such record.
+        DownloadError: the service failed for good; what was fetched is kept in the work file.
+        EngineError: the disk is full.
+    """
+    check_target(task.path, overwrite=task.overwrite, example="records.xml.gz")
+    with open_work(task.work_path, task.purpose, ("service", "address", "query", "ids")) as work:
+        fetch = _Fetch(task, work, report)
+        try:
+            fetch.fetch_all()
+        except TransferError as err:
+            kept = f"The records fetched so far are kept in {task.work_path}; the same command goes on from there"
+            raise DownloadError(f"{err}. {kept if fetch.fetched else 'Nothing was written'}") from None
+        finally:
+            if not fetch.fetched:
+                task.work_path.unlink(missing_ok=True)
+        done = fetch.write_whole()
+        task.work_path.unlink(missing_ok=True)
+    return done
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records that one request asks for, or that came."""
+
+    key: str
+    pmids: tuple[int, ...]
+    answer: SearchAnswer | None = None  # of the search that listed them
+    start: int = 0  # in that answer
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """The state of one fetch. `fetched` are the PMIDs of the records that came."""
+
+    task: FetchTask
+    work: WorkFile
+    report: Progress
+    fetched: set[int] = field(default_factory=set)
+    histories: dict[str, History] = field(default_factory=dict)  # result sets of this run, by the key of the search
+    expired: set[History] = field(default_factory=set)  # those that PubMed no longer keeps
+
+    def __post_init__(self) -> None:
+        for key in self.work.list_keys():
+            self.fetched.update(pmid for pmid, _ in self.work.get_facts(key).get("records", ()))
+
+    def fetch_all(self) -> None:
+        """Fetch what the work file lacks.
+
+        Raises:
+            TransferError: the service failed for good.
+            NoRecordError: no record was found.
+        """
+        self._fetch_batches(self._list_batches())
+        for _ in range(_N_SECOND_LOOKS):
+            if not self._fetch_batches(self._list_rest()):
+                break
+        if not self.fetched:
+            raise NoRecordError(self._explain_nothing())
+
+    def _fetch_batches(self, batches: Iterable[_Batch]) -> int:
+        """Fetch batches and keep them in the work file; return the number of records.
+
+        Raises:
+            TransferError: the service failed for good.
+        """
+        n_before = len(self.fetched)
+        total = self._count_all() if self.task.query else len(self.task.pmids)
+        todo = (partial(self._fetch_batch, batch) for batch in batches if batch.key not in self.work)
+        for batch, found in run_ahead(todo, self.task.service.n_at_once):
+            records = [(article.pmid, len(article.content)) for article in found.articles]
+            content = _make_member(b"".join(article.content for article in found.articles))
+            if records:
+                self.work.add(batch.key, {"doctype": found.doctype, "records": records}, content)
+            self.fetched.update(pmid for pmid, _ in records)
+            self.report(_PHASE, len(self.fetched), max(total, len(self.fetched)))
+        return len(self.fetched) - n_before
+
+    # What is to be fetched
+
+    def _list_batches(self) -> Iterator[_Batch]:
+        """Yield all batches, in the order of the output."""
+        if self.task.pmids:
+            yield from _cut_batches("ids", self.task.pmids, None)
+            return
+        for part, answer in list_parts(self._search, self._today):
+            yield from _cut_batches(part.key, answer.pmids, answer)
+
+    def _list_rest(self) -> Iterator[_Batch]:
+        """Yield batches of the records that were listed but did not come."""
+        missing = tuple(pmid for pmid in self._list_pmids() if pmid not in self.fetched)
+        n_looks = sum(key.startswith("rest") for key in self.work.list_keys())
+        return _cut_batches(f"rest {n_looks}", missing, None)
+
+    def _list_pmids(self) -> Iterator[int]:
+        """Yield the PMIDs that were listed, in the order of the output."""
+        return itertools.chain.from_iterable(batch.pmids for batch in self._list_batches())
+
+    @property
+    def _today(self) -> date:
+        """The day on which the search began."""
+        return datetime.fromisoformat(self.work.purpose["started"]).date()
+
+    def _count_all(self) -> int:
+        """Return the number of records that PubMed counted at first."""
+        return self._search(ResultPart()).count
+
+    def _search(self, part: ResultPart) -> SearchAnswer:
+        """Search for a part, or return what the work file has of that.
+
+        Raises:
+            TransferError: the search failed.
+        """
+        key = f"search {part.key}"
+        if key in self.work:
+            facts = self.work.get_facts(key)
+            pmids = tuple(json.loads(gzip.decompress(self.work.read_content(key))))
+            history = self.histories.get(key)
+            return SearchAnswer(facts["count"], pmids, history, facts["translation"], tuple(facts["notes"]))
+        answer = search_pubmed(self.task.service, part.limit_term(self.task.query), part.limits)
+        if answer.history:
+            self.histories[key] = answer.history
+        facts = {"count": answer.count, "translation": answer.translation, "notes": list(answer.notes)}
+        listed = json.dumps(answer.pmids if answer.count <= MAX_LISTED else [])
+        self.work.add(key, facts, _make_member(listed.encode("ascii")))
+        return answer
+
+    # Fetching
+
+    def _fetch_batch(self, batch: _Batch) -> tuple[_Batch, ArticleSet]:
+        """Fetch a batch from the result set that PubMed keeps, or by its PMIDs once that has expired.
+
+        Raises:
+            TransferError: the service failed for good.
+        """
+        found = self._fetch_kept(batch)
+        found = self._fetch_listed(batch.pmids) if found is None else found
+        return batch, sort_articles(found, batch.pmids)
+
+    def _fetch_kept(self, batch: _Batch) -> ArticleSet | None:
+        """Fetch a batch from its result set; None where PubMed does not keep it, or can't send this part of it.
+
+        Raises:
+            TransferError: the service does not answer.
+        """
+        history = batch.answer.history if batch.answer else None
+        if history is None or history in self.expired:
+            return None
+        try:
+            return fetch_history(self.task.service, history, batch.start, len(batch.pmids))
+        except TransferError as err:
+            if err.cause is Cause.MIRROR:
+                raise
+            self.expired.add(history)
+            return None
+
+    def _fetch_listed(self, pmids: tuple[int, ...]) -> ArticleSet:
+        """Fetch records by their PMIDs; a list whose answer can't be used is halved, down to the record that spoils it.
+
+        Raises:
+            TransferError: the service does not answer, or refuses everything.
+        """
+        groups, found, n_refused = [pmids], ArticleSet("", ()), 0
+        while groups:
+            group = groups.pop()
+            try:
+                came = fetch_listed(self.task.service, group)
+                found = ArticleSet(found.doctype or came.doctype, found.articles + came.articles)
+            except TransferError as err:
+                n_refused += len(group) == 1
+                if err.cause is not Cause.CONTENT or (n_refused == _N_REFUSED and not found.articles):
+                    raise
+                middle = len(group) // 2
+                groups += [group[middle:], group[:middle]] if middle else []
+        return found
+
+    # Writing
+
+    def write_whole(self) -> FetchReport:
+        """Write the output, and return what was done.
+
+        Raises:
+            UsageError: the output has appeared meanwhile.
+            EngineError: the disk is full.
+        """
+        listed = dict.fromkeys(self._list_pmids())
+        write_file(self.task.path, self._list_pieces(), overwrite=self.task.overwrite)
+        facts = self.work.get_facts("search all") if self.task.query else {}
+        n_came = sum(len(self.work.get_facts(key).get("records", ())) for key in self.work.list_keys())
+        return FetchReport(
+            self.task.service.name,
+            self.task.query,
+            facts.get("translation", ""),
+            tuple(facts.get("notes", ())),
+            self.work.purpose["started"],
+            facts.get("count", len(self.task.pmids)),
+            len(listed),
+            len(self.fetched),
+            n_came - len(self.fetched),
+            tuple(str(pmid) for pmid in listed if pmid not in self.fetched),
+        )
+
+    def _list_pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of the output."""
+        is_plain = self.task.path.suffix.lower() != ".gz"
+        keys = [batch.key for batch in self._list_batches() if batch.key in self.work]
+        keys += [key for key in self.work.list_keys() if key.startswith("rest")]
+        doctype = next((text for key in keys if (text := self.work.get_facts(key)["doctype"])), "")
+        seen: set[int] = set()
+        pieces = (self._list_new(key, seen) for key in keys)
+        for piece in itertools.chain([_make_member(format_start(doctype))], pieces, [_make_member(END)]):
+            yield gzip.decompress(piece) if is_plain else piece
+
+    def _list_new(self, key: str, seen: set[int]) -> bytes:
+        """Return the records of a batch that were not seen before, compressed; note them as seen."""
+        records, content = self.work.get_facts(key)["records"], self.work.read_content(key)
+        pmids = [pmid for pmid, _ in records]
+        if len({*pmids}) == len(pmids) and seen.isdisjoint(pmids):
+            seen.update(pmids)
+            return content
+        plain, start, kept = gzip.decompress(content), 0, bytearray()
+        for pmid, n_bytes in records:
+            if pmid not in seen:
+                kept += plain[start : start + n_bytes]
+            seen.add(pmid)
+            start += n_bytes
+        return _make_member(bytes(kept))
+
+    def _explain_nothing(self) -> str:
+        """Return the message for a query without a record."""
+        name = self.task.service.name
+        if not self.task.query:
+            return f"{name} has none of the {len(self.task.pmids):,} records. Check the ids: they must be PMIDs"
+        facts = self.work.get_facts("search all")
+        if facts["count"]:
+            return f"{name} counts {facts['count']:,} records for {self.task.query[:200]!r}, but sends none. Try again"
+        notes = "; ".join(facts["notes"])
+        why = f": {notes}" if notes else ""
+        return f"{name} has no record for {self.task.query[:200]!r}{why}. Try the query on the service's own page"
+
+
+def _cut_batches(name: str, pmids: Sequence[int], answer: SearchAnswer | None) -> Iterator[_Batch]:
+    """Yield batches of the records of one list."""
+    for start in range(0, len(pmids), _N_RECORDS):
+        yield _Batch(f"{name} {start}", tuple(pmids[start : start + _N_RECORDS]), answer, start)
+
+
+def _make_member(content: bytes) -> bytes:
+    """Return bytes as a gzip member, which is the same for the same bytes."""
+    return gzip.compress(content, 6, mtime=0)

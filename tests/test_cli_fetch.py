@@ -1,0 +1,97 @@
+"""Fetching from the command line, from a service on this machine."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.index.folder import IndexFolder
+from tests.collect.fetch.literature import Library, Paper, serve_library
+from tests.conftest import ROOT
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+KEY = "k3y-of-ann"
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    for name, value in {"NCBI_API_KEY": KEY, "NCBI_EMAIL": "ann@example.org"}.items():
+        monkeypatch.setenv(name, value)
+    with serve_library(Library()) as served:
+        served.add(*(Paper(pmid) for pmid in range(1, 7)))
+        yield served
+
+
+def records(path: Path) -> list[str]:
+    return gzip.decompress(path.read_bytes()).decode().split("<PubmedArticle>")[1:]
+
+
+def test_a_query_becomes_a_file_and_an_index(library: Library, toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    path = tmp_path / "gout.xml.gz"
+    library.notes = "<WarningList><PhraseIgnored>the</PhraseIgnored></WarningList>"
+    done = engine("fetch", "pubmed", "gout", "-o", path, "-i", "toy", "--base-url", library.url)
+    assert done.returncode == 0, done.stderr
+    assert f"{path}: 6 records of PubMed" in done.stdout and "6 added" in done.stdout
+    assert "PubMed: 'the' is ignored" in done.stderr
+    assert len(records(path)) == 6
+    assert json.loads(engine("show", "PMID:3", "-i", "toy").stdout)["title"] == "Gout no. 3"
+    again = engine("fetch", "pubmed", "gout", "-o", path, "--base-url", library.url)
+    assert again.returncode == 2 and "exists. Write over it: --overwrite" in again.stderr
+
+
+def test_ids_come_from_a_file_and_those_that_do_not_are_named(library: Library, engine: Run, tmp_path: Path) -> None:
+    ids, path = tmp_path / "ids.txt", tmp_path / "known.xml.gz"
+    ids.write_text("PMID: 4\n2\n99\n4\n10.1/x\n")
+    done = engine("fetch", "pubmed", "--ids", ids, "-o", path, "--base-url", library.url, "--json")
+    assert done.returncode == 8
+    assert "1 id of" in done.stderr and "10.1/x" in done.stderr
+    assert "Error: 1 record did not come: 99. PubMed may have removed" in done.stderr
+    report = json.loads(done.stdout)
+    assert (report["n_counted"], report["n_records"], report["missing"]) == (3, 2, ["99"])
+    assert [text.split("</PMID>")[0][-1] for text in records(path)] == ["4", "2"]
+    assert KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), "name either a QUERY or --ids FILE"),
+        (("gout", "--ids", "ids.txt"), "name either a QUERY or --ids FILE"),
+        (("  ",), "the query is empty"),
+        (("gout", "--base-url", "ftp://x/y"), "FTP is not supported"),
+        (("gout", "-i", "No Name"), "can't be the name of an index"),
+        (("--ids", "none.txt"), "no such file"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_asked(
+    engine: Run, tmp_path: Path, args: tuple[str, ...], message: str
+) -> None:
+    done = engine("fetch", "pubmed", *args, "-o", tmp_path / "x.xml.gz")
+    assert done.returncode == 2 and message in done.stderr
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.crash
+def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(library: Library, tmp_path: Path) -> None:
+    library.add(*(Paper(pmid) for pmid in range(10, 1700)))
+    path, whole = tmp_path / "gout.xml.gz", tmp_path / "whole.xml.gz"
+    command = [sys.executable, "-m", "engine", "fetch", "pubmed", "gout", "--base-url", library.url, "-o"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    killed: list[subprocess.Popen[bytes]] = []
+    library.during = lambda n: killed[0].kill() if n == 5 else None
+    killed.append(subprocess.Popen([*command, str(path)], env=environment, stderr=subprocess.PIPE))
+    killed[0].communicate()
+    assert killed[0].returncode == -signal.SIGKILL and not path.exists()
+    n_before = len(library.asked)
+    library.during = lambda n: None
+    for output in (path, whole):
+        subprocess.run([*command, str(output)], env=environment, check=True, capture_output=True)
+    assert path.read_bytes() == whole.read_bytes() and len(records(path)) == 1696
+    n_resumed = sum(tool == "efetch" for tool, _ in library.asked[n_before:]) - 7
+    assert 0 < n_resumed < 7
