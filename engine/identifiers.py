@@ -59,6 +59,7 @@ _FIELD_LIST = re.compile(
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S+")
 _PLAIN_DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/[A-Za-z0-9_()-]+(?:[./][A-Za-z0-9][A-Za-z0-9_()-]*)*(?<![_()-])")
 _PMCID = re.compile(r"PMC[1-9][0-9]{0,9}")
+_OPENALEX = re.compile(r"(?:https?://(?:api\.)?openalex\.org/(?:works/)?)?(W[1-9][0-9]{0,11})", re.IGNORECASE)
 _WEB_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:[/?#]|$)")
 _SHORT_DOI = re.compile(r"10\.[0-9]{1,3}/\S+")  # no registrant has one, but people's own records may
 # SICIs hold <, > and ;, and some exports break them at a blank: "10.1002/(SICI)1097-0258(1998)17:15 <1661::AID…".
@@ -250,6 +251,16 @@ def _strip_doi_tail(doi: str, *, is_page: bool) -> str:
     while doi and (doi[-1] in _MARKS or doi.count(doi[-1]) > doi.count(_PAIRS.get(doi[-1], doi[-1]))):
         doi = doi[:-1]
     return doi
+
+
+def parse_openalex_id(text: str) -> str | None:
+    """Return the id of a work in OpenAlex, without the address before it; None for anything else.
+
+    >>> parse_openalex_id("https://openalex.org/W2741809807"), parse_openalex_id("W. Smith, 2001")
+    ('W2741809807', None)
+    """
+    match = _OPENALEX.fullmatch(text.strip())
+    return match[1].upper() if match else None
 
 
 def strip_doi(text: str) -> str:

@@ -12,7 +12,7 @@ SCRIPTS = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT 
 VERBS = frozenset(
     """
     add adjust adopt advise allow answer append apply ask attend average balance begin bind bracket build cache
-    calculate calibrate call canonicalise check choose cite claim classify clean clear close collect combine compare
+    calculate calibrate call canonicalise chase check choose cite claim classify clean clear close collect combine compare
     complete compute copy count create cut decode decorate deduplicate deepen define delete deliver describe detach detect
     disable discard diversify download draw drop dump embed encode end enter escape estimate evaluate exit expand explain
     export extract fail fetch fill find finish flag flatten flush follow forbid forget format free freeze fuse

@@ -4,9 +4,9 @@ Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one ever
 for systemd and cron), ``find`` searches them, ``references`` and ``vectors`` write what they hold, ``look`` shows and
 checks them, ``translate`` shows how a Boolean search is read, ``duplicates`` decides on duplicates, ``compact`` merges
 segments, ``tune`` tunes a large one. ``recall`` and ``rerun`` check searches, ``suggest`` builds them from known
-records, ``screen`` ranks records for screening, ``review`` keeps decisions, ``flow`` counts them for a diagram,
-``serve`` serves browsers and programs. ``models`` lists models; ``similarity`` compares texts; ``evaluate`` and
-``knownitems`` measure rankings; ``train``, ``promote`` and ``explain_card`` deal with encoders.
+records, ``chase`` follows citations, ``screen`` ranks records for screening, ``review`` keeps decisions, ``flow``
+counts them for a diagram, ``serve`` serves browsers and programs. ``models`` lists models; ``similarity`` compares
+texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``, ``promote`` and ``explain_card`` deal with encoders.
 
 ``options`` and ``judgments`` are what several commands read, ``delivery``, ``hits`` and ``table`` how hits are printed
 and written, ``curve`` how a recall curve is drawn, and ``group`` turns errors into messages and exit codes.
@@ -15,7 +15,7 @@ and written, ``curve`` how a recall curve is drawn, and ``group`` turns errors i
 # isort: off
 # commands are listed in this order
 from engine.cli import build, fetch, nightly, find, references, vectors, look, duplicates
-from engine.cli import translate, recall, suggest, rerun, similarity, compact, tune
+from engine.cli import translate, recall, suggest, chase, rerun, similarity, compact, tune
 from engine.cli import evaluate, knownitems, models, screen, review, flow, serve, train, promote, explain_card
 
 # isort: on
@@ -23,6 +23,7 @@ from engine.cli.group import main
 
 __all__ = [
     "build",
+    "chase",
     "compact",
     "duplicates",
     "evaluate",

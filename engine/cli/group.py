@@ -16,7 +16,7 @@ from engine.terminal import leave, prepare_streams, say
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Build": ("fetch", "sources", "init", "index", "reindex", "config"),
     "Search": ("search", "translate", "similar", "show", "new", "export", "vectors", "serve", "mcp"),
-    "Review": ("recall", "suggest", "rerun", "screen", "simulate", "review", "flow"),
+    "Review": ("recall", "suggest", "chase", "rerun", "screen", "simulate", "review", "flow"),
     "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "compact", "tune"),
     "Evaluate": ("models", "similarity", "known-items", "evaluate", "compare"),
     "Train": ("explain-card", "train", "promote"),

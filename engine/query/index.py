@@ -22,6 +22,7 @@ from engine.index.folder import IndexFolder
 from engine.options import DEFAULT_MODE, NO_RERANKER, RELEVANCE, SIMILAR_MODE, Filters, Mode, Query
 from engine.phrases import pluralize
 from engine.query.answer import EXPLAINED, answer_queries, answer_query
+from engine.query.chase import Chase, ChaseRoute, chase_citations
 from engine.query.generation import OpenGeneration, open_kept, open_latest
 from engine.query.location import Located, Recall, locate_hits, measure_recall
 from engine.query.ordering import sort_ids
@@ -389,6 +390,19 @@ class Index:
             AbstractNotFoundError: none is in the index.
         """
         return suggest_searches(self._follow_current(), known)
+
+    def chase(self, known: Sequence[str], *, backward: bool = True, forward: bool = True, depth: int = 1) -> Chase:
+        """Follow citations from known records to the others of the index, and list the cited works that it lacks.
+
+        Backward leads to what they cite, forward to what cites them; with a depth above 1, the records found are
+        followed, too. Known records are given by record id, PMID or DOI. Forward reads every list of references of the
+        index once for each step.
+
+        Raises:
+            UsageError: no direction, a depth that is not 1 to 10, or known is no list.
+            AbstractNotFoundError: none of the known records is in the index.
+        """
+        return chase_citations(self._follow_current(), known, ChaseRoute(backward, forward, depth))
 
     def locate(self, query: Query, ids: Sequence[str]) -> Located:
         """Find hits of a query by record id, PMID or DOI, each with its rank and scores. Raises what ask raises.

@@ -541,20 +541,9 @@ def test_an_index_says_what_it_is_and_shows_only_its_public_names(toy: IndexFold
     with open_index(toy.path) as index:
         assert repr(index) == "<Index 'toy', generation 1, 40 records>"
         assert [name for name in dir(index) if not name.startswith("_")] == [
-            *("abstracts", "ask", "ask_batch", "ask_new", "close", "encode", "generation", "get", "get_records"),
-            *(
-                "get_sources",
-                "load_encoder",
-                "locate",
-                "manifest",
-                "name",
-                "nearest",
-                "nearest_to",
-                "new",
-                "path",
-                "pin",
-            ),
-            *("recall", "refresh", "search", "search_batch", "similar", "suggest", "vectors"),
+            *("abstracts", "ask", "ask_batch", "ask_new", "chase", "close", "encode", "generation", "get"),
+            *("get_records", "get_sources", "load_encoder", "locate", "manifest", "name", "nearest", "nearest_to"),
+            *("new", "path", "pin", "recall", "refresh", "search", "search_batch", "similar", "suggest", "vectors"),
         ]
     assert repr(index) == "<Index 'toy', closed>"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.corpus.storage.resolution import resolve_ids
+from engine.corpus.storage.citations import list_cited_ids, resolve_references
 from engine.identifiers import build_doi_url, build_pmc_url, build_pubmed_url, find_web_url
 from engine.options import SIMILAR_MODE, Query
 from engine.phrases import pluralize
@@ -117,7 +117,8 @@ def _find_cited(index: Index, record: Abstract, where: State) -> list[tuple[str,
     if not record.cited_ids:
         return []
     corpus = get_generation(index).corpus
-    found = dict.fromkeys(one for one in resolve_ids(corpus, record.cited_ids[:_MOST_CITED]) if one is not None)
+    places = resolve_references(corpus, record.cited_ids[:_MOST_CITED])
+    found = dict.fromkeys(places[one] for one in record.cited_ids if one in places)
     rows = corpus.fetch(list(found))
     return [
         (row.title or row.record_id, where.set_value("id", row.record_id).build_address("/record"))
@@ -171,5 +172,5 @@ def _find_common(of: Sequence[str], to: Sequence[str]) -> list[str]:
 
 def _has_cited(record: Abstract, other: Abstract) -> bool:
     """Return whether one record's list of cited works has the other."""
-    names = {other.record_id, f"PMID:{other.pmid}", f"DOI:{other.doi}"}
-    return any(one in names for one in record.cited_ids)
+    names = {other.record_id, f"PMID:{other.pmid}", f"DOI:{(other.doi or '').lower()}"}
+    return any(not names.isdisjoint(list_cited_ids(one)) for one in record.cited_ids)
