@@ -70,6 +70,12 @@ def init(name: str, sources: tuple[str, ...], kind: str | None, indexes: str | N
 @index_options
 @_settings_options
 @click.option("--re-encode", is_flag=True, help="Encode every text again. Required to change the model with -m.")
+@click.option(
+    "--vectors",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Take vectors from a folder, of the records whose id and text are the same; encode the others.",
+)
 @click.option("--json", "as_object", is_flag=True, help="Print the report as one JSON object.")
 def index(
     config: Config,
@@ -77,6 +83,7 @@ def index(
     kind: str | None,
     flags: dict[str, object],
     re_encode: bool,
+    vectors: Path | None,
     as_object: bool,
 ) -> None:
     """Add the records of files to an index, or update them.
@@ -90,8 +97,9 @@ def index(
     engine index corpus.jsonl.gz -i rheumatology
     engine index pubmed26n1300.xml.gz more.csv -i rheumatology
     engine index corpus.jsonl.gz -i tuned -m ./my-model
+    engine index corpus.jsonl.gz -i copy --vectors ./vectors
     """
-    index_files(config, sources, kind, flags, re_encode=re_encode, as_object=as_object)
+    index_files(config, sources, kind, flags, re_encode=re_encode, vectors=vectors, as_object=as_object)
 
 
 def index_files(
@@ -101,9 +109,12 @@ def index_files(
     flags: Mapping[str, object] | None = None,
     *,
     re_encode: bool = False,
+    vectors: Path | None = None,
     as_object: bool = False,
 ) -> None:
     """Add the records of files to the index that the configuration names, and print the report.
+
+    vectors: a folder of vectors to take over.
 
     Raises:
         EngineError: a file can't be read, or nothing was published.
@@ -113,11 +124,13 @@ def index_files(
     from engine.reindex.order import Order
     from engine.reindex.run import index_sources
     from engine.reindex.sources import Source
+    from engine.reindex.vectorsource import VectorSource
 
     folder = IndexFolder(config.find_target())
     settings = Settings.load(folder.path, **(flags or {}))
     files = tuple(Source(path, kind) for path in paths)
-    order = Order((), settings, files=files, re_encode=re_encode)
+    given = None if vectors is None else VectorSource(vectors)
+    order = Order((), settings, files=files, re_encode=re_encode, vectors=given)
     with guard_writing(folder), show_progress() as report:
         result = index_sources(folder, order, report, make_generations)
     _print_report(folder, result, as_object=as_object)

@@ -18,7 +18,7 @@ from engine.encode.tokens import PromptedTokenizer, load_tokenizer
 from engine.records.answer import Span
 from engine.records.encoder import EncoderIdentity
 
-_Count = Callable[[Sequence[str]], NDArray[np.int64]]  # number of tokens of each text before truncation
+Count = Callable[[Sequence[str]], NDArray[np.int64]]  # number of tokens of each text before truncation; 0: no word
 _Join = Callable[[str, str], str]  # title and abstract -> one text
 Texts = Callable[[str, str], list[str]]  # title and abstract as stored -> prepared texts; none if both are blank
 _MAX_TITLE_TOKENS = 64  # of a title in a passage; a longer one is cut
@@ -39,11 +39,14 @@ def load_recipe(identity: EncoderIdentity, folder: Path) -> Texts:
     join = partial(fill_template, identity.template) if identity.template else prepare_text
     if limit is None:
         return partial(prepare_whole, join=join)
-    tokenizer = PromptedTokenizer(load_tokenizer(folder / TOKENIZER, identity.max_length), identity.document_prompt)
     max_tokens = min(limit, identity.max_length)
-    return partial(
-        _prepare_passages, count=lambda texts: tokenizer.tokenise(texts).n_tokens, limit=max_tokens, join=join
-    )
+    return partial(_prepare_passages, count=load_counter(identity, folder), limit=max_tokens, join=join)
+
+
+def load_counter(identity: EncoderIdentity, folder: Path) -> Count:
+    """Return the function that counts the tokens of texts, as an encoder reads them, whose folder has the tokenizer."""
+    tokenizer = PromptedTokenizer(load_tokenizer(folder / TOKENIZER, identity.max_length), identity.document_prompt)
+    return lambda texts: tokenizer.tokenise(texts).n_tokens
 
 
 def prepare_whole(title: str, abstract: str, join: _Join = prepare_text) -> list[str]:
@@ -52,7 +55,7 @@ def prepare_whole(title: str, abstract: str, join: _Join = prepare_text) -> list
     return [text] if text else []
 
 
-def cut_passages(title: str, abstract: str, count: _Count, limit: int, join: _Join = prepare_text) -> list[_Passage]:
+def cut_passages(title: str, abstract: str, count: Count, limit: int, join: _Join = prepare_text) -> list[_Passage]:
     """Cut a record into the fewest passages of at most `limit` tokens, of similar length, in order.
 
     A record that fits is one passage, with the text that `join` makes; a blank record has none. Only sentences that do
@@ -83,30 +86,30 @@ def cut_passages(title: str, abstract: str, count: _Count, limit: int, join: _Jo
         room = max(1, room - over)  # with some tokenizers the tokens of parts do not add up
 
 
-def _prepare_passages(title: str, abstract: str, *, count: _Count, limit: int, join: _Join) -> list[str]:
+def _prepare_passages(title: str, abstract: str, *, count: Count, limit: int, join: _Join) -> list[str]:
     """Return texts of at most `limit` tokens. They depend only on what is part of the digest of the text."""
     return [passage.text for passage in cut_passages(clean_text(title), clean_text(abstract), count, limit, join)]
 
 
-def _count_special(count: _Count) -> int:
+def _count_special(count: Count) -> int:
     """Count the special tokens that are added to every text."""
     n_single, n_double = (int(n) for n in count(["a", "a a"]))
     return 2 * n_single - n_double
 
 
-def _cut_title(title: str, count: _Count, max_tokens: int) -> str:
+def _cut_title(title: str, count: Count, max_tokens: int) -> str:
     """Return the first words of a title, at most max_tokens tokens; its first characters if one word is too long."""
     words = title.split(" ")
     n = _count_fitting(words, " ", count, max_tokens)
     return " ".join(words[:n]) if n else words[0][: _count_fitting(words[0], "", count, max_tokens)]
 
 
-def _count_fitting(parts: Sequence[str], separator: str, count: _Count, max_tokens: int) -> int:
+def _count_fitting(parts: Sequence[str], separator: str, count: Count, max_tokens: int) -> int:
     """Return how many of the first parts, joined, have at most max_tokens tokens."""
     return bisect_right(range(len(parts) + 1), max_tokens, key=lambda n: int(count([separator.join(parts[:n])])[0])) - 1
 
 
-def _merge_spans(text: str, spans: Sequence[Span], count: _Count, room: int) -> list[Span]:
+def _merge_spans(text: str, spans: Sequence[Span], count: Count, room: int) -> list[Span]:
     """Merge neighbouring spans up to `room` tokens: the fewest passages, of similar length."""
     sizes = _count_tokens(text, spans, count)
     if max(sizes) > room:
@@ -117,12 +120,12 @@ def _merge_spans(text: str, spans: Sequence[Span], count: _Count, room: int) -> 
     return _fill_spans(spans, sizes, least)
 
 
-def _count_tokens(text: str, spans: Sequence[Span], count: _Count) -> list[int]:
+def _count_tokens(text: str, spans: Sequence[Span], count: Count) -> list[int]:
     """Count the tokens of each part of a text."""
     return [int(n) for n in count([clean_text(text[start:end]) for start, end in spans])]
 
 
-def _split_span(text: str, span: Span, size: int, count: _Count, room: int) -> Iterator[Span]:
+def _split_span(text: str, span: Span, size: int, count: Count, room: int) -> Iterator[Span]:
     """Halve a span of `size` tokens, at white space if there is any, until its parts have at most `room` tokens."""
     start, end = span
     if size <= room or end - start < 2:

@@ -20,11 +20,16 @@ from engine.records.encoder import Vectors
 _BLOCK = 4096  # records read at once
 
 
-def export_vectors(snapshot: OpenGeneration, folder: Path, progress: Progress, *, overwrite: bool) -> VectorFacts:
+def export_vectors(
+    snapshot: OpenGeneration, folder: Path, progress: Progress, kind: str = "npy", *, overwrite: bool
+) -> VectorFacts:
     """Write all stored vectors to a folder, as they are, in the order of `engine export`; return what it holds.
+
+    kind: "npy" or "parquet".
 
     Raises:
         UsageError: the folder can't be written to, or holds other files.
+        MissingExtraError: Parquet is asked for, and pyarrow is not installed.
         EngineError: the disk is full, or another error of the system.
         CorruptError: a record has no vector.
     """
@@ -40,7 +45,7 @@ def export_vectors(snapshot: OpenGeneration, folder: Path, progress: Progress, *
         n_records=vectors.size,
         n_vectors=vectors.n_rows,
     )
-    write_vector_folder(folder, facts, _scan_blocks(snapshot, progress), overwrite=overwrite)
+    write_vector_folder(folder, facts, _scan_blocks(snapshot, progress), kind, overwrite=overwrite)
     return facts
 
 

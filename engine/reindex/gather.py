@@ -41,6 +41,7 @@ class Gathered:
     rejected: int = 0
     n_records: int = 0
     n_resumed: int = 0  # texts whose vectors an earlier run had computed
+    n_taken: int = 0  # records whose vectors were given
     made_by: Counter[str] = field(default_factory=Counter)  # texts by the way the encoder was run
     texts_per_s: float | None = None  # of the texts encoded in this run; None: too few to tell
     deletions_by_file: Counter[int] = field(default_factory=Counter)  # by sources.id

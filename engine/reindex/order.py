@@ -15,6 +15,7 @@ from engine.records.generation import AnnSettings, Counts, Encoding, FileReading
 from engine.reindex.plan import Limits
 from engine.reindex.sources import Source
 from engine.reindex.tune import Trial
+from engine.reindex.vectorsource import VectorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Order:
     verb: str = "index"
     encoder: EncoderIdentity | None = None  # of a first generation: its folder holds it, so no model is looked for
     begun: RunStart | None = None  # None: with this generation
+    vectors: VectorSource | None = field(default=None, compare=False)  # computed elsewhere
 
     @property
     def everything(self) -> tuple[Source, ...]:

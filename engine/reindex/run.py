@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from engine.collect.source import check_source
 from engine.corpus.draft import Draft
@@ -15,7 +16,7 @@ from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.storage.journal import Journal
 from engine.encode.cpu.encoder import MEASURED_TEXTS, CpuEncoder
 from engine.encode.encoder import Encoder
-from engine.encode.passages import Texts, load_recipe
+from engine.encode.passages import Texts, load_counter, load_recipe
 from engine.encode.recipe import PASSAGES, prepare_text
 from engine.errors import CorruptError, GenerationError, NoGenerationError, NoRecordError
 from engine.index import durable, manifest, publish
@@ -40,7 +41,7 @@ from engine.reindex.plan import guard
 from engine.reindex.seal import Filled, Finished, count_generation, list_encodings, seal_generation, write_vectors
 from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
-from engine.reindex.vectorise import EncodingRun, vectorise
+from engine.reindex.vectorise import EncodingRun, Given, vectorise
 from engine.reindex.words import write_generation_words
 
 MORE_TO_COME = ", more to come"  # ends the cause of a generation whose run goes on
@@ -119,9 +120,11 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
 def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
     device = "cpu" if build.order.republish else build.order.settings.device  # republishing encodes only queries
+    if build.order.vectors is not None:
+        build.order.vectors.check_encoder(choice.identity)
     encoder, queries = prepare_encoders(build.folder, choice, device, progress)
     try:
-        done = _fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
+        done = _fill(build, encoder, queries.folder, progress)
     finally:
         encoder.close()
     if isinstance(done, Report):
@@ -155,8 +158,11 @@ def _refuse_damage(build: Build) -> Iterator[None]:
         raise CorruptError(f"the new generation failed its check, so it was not published: {problem}") from err
 
 
-def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | Filled:
-    """Add the sources to the draft in ``building`` and encode new texts; return a report if nothing is new."""
+def _fill(build: Build, encoder: Encoder, exported: Path, progress: Progress) -> Report | Filled:
+    """Add the sources to the draft in ``building`` and encode new texts; return a report if nothing is new.
+
+    exported: folder of the query encoder.
+    """
     with Draft(build.draft_files, build.number, build.created, hash_prepared, read_published(build.current)) as draft:
         gathered = read_all(draft, build.order, Journal(build.folder.decisions), progress)
         if (unchanged := _report_unchanged(build, gathered)) is not None:
@@ -168,11 +174,10 @@ def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> R
         _check_space(build, draft, encoder, merges)
         kept = _open_shards(build, encoder)
         _merge_segments(draft, merges, progress)  # before texts are looked at, all of which may be in old segments
-        _settle_setup(draft, encoder, everything=build.order.re_encode)
+        _settle_setup(draft, encoder, build.order)
         spool = Spool(build.folder.building / _SPOOL, encoder.identity.dim)
-        vectorised = vectorise(
-            EncodingRun(draft, encoder, gathered, kept, spool, progress, texts), _open_carried(build)
-        )
+        run = EncodingRun(draft, encoder, gathered, kept, spool, progress, *_prepare_texts(build, encoder, exported))
+        vectorised = vectorise(run, _open_carried(build))
         count_files(draft, gathered)
         if (unchanged := _report_unchanged(build, gathered)) is not None:
             return unchanged
@@ -225,10 +230,17 @@ def _open_shards(build: Build, encoder: Encoder) -> shards.Shards:
     return kept
 
 
-def _settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
-    """Choose the fastest way to encode the texts on this CPU."""
-    if isinstance(encoder, CpuEncoder) and (n_texts := draft.count_to_encode(everything)):
-        rows = next(draft.read_texts_to_encode(everything, MEASURED_TEXTS))
+def _prepare_texts(build: Build, encoder: Encoder, exported: Path) -> tuple[Texts, Given | None]:
+    """Return what makes the texts of records, and the vectors that were given, if any."""
+    texts, source = load_recipe(encoder.identity, exported), build.order.vectors
+    return texts, None if source is None else Given(source, load_counter(encoder.identity, exported))
+
+
+def _settle_setup(draft: Draft, encoder: Encoder, order: Order) -> None:
+    """Choose the fastest way to encode the texts on this CPU; records whose vectors may be given do not count."""
+    n_given = order.vectors.n_records if order.vectors else 0
+    if isinstance(encoder, CpuEncoder) and (n_texts := draft.count_to_encode(order.re_encode) - n_given) > 0:
+        rows = next(draft.read_texts_to_encode(order.re_encode, MEASURED_TEXTS))
         encoder.settle([prepare_text(row.title, row.abstract) for row in rows], n_texts)
 
 

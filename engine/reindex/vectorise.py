@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.draft import Draft, TextRow
 from engine.corpus.merging.ledger import Change
-from engine.encode.encoder import WORDLESS, CheckedVectors, Encoder, check_canaries, encode_checked
-from engine.encode.passages import Texts, prepare_whole
+from engine.encode.encoder import SAME_TEXT_COSINE, WORDLESS, CheckedVectors, Encoder, check_canaries, encode_checked
+from engine.encode.passages import Count, Texts, prepare_whole
 from engine.encode.prefetch import map_in_order
 from engine.encode.recipe import hash_text
 from engine.errors import CorruptError, EncoderError
@@ -26,9 +27,11 @@ from engine.records.generation import DocIds
 from engine.reindex.gather import Gathered, refuse
 from engine.reindex.shards import Shards, StoredText
 from engine.reindex.spool import Spool
+from engine.reindex.vectorsource import TAKEN, VectorSource
 
 _CANARY_EVERY = 256  # texts; one in this many is encoded again, alone
 _FIRST_CANARIES = 4  # texts of the first page that are encoded again
+_SAMPLED = 4  # given vectors that are compared with those of the encoder, for each text that is encoded again
 _CHUNK = 2048  # records per chunk of vectors
 _MAX_FAILED_SHARE = 0.05  # share of the texts of a run; an encoder that fails on more is broken
 _MANY = 1000  # texts, which tell the rate of encoding
@@ -83,6 +86,15 @@ class EncodingRun:
     spool: Spool
     progress: Progress
     texts: Texts = prepare_whole
+    given: Given | None = None  # vectors that were computed elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Vectors that were computed elsewhere, for the encoder of a run."""
+
+    source: VectorSource
+    count: Count  # tokens of texts, as the encoder of the run reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +105,9 @@ class _Page:
     owners: list[int]  # position of the row of each text, ascending
     texts: list[str]  # prepared, as the encoder gets them
     digests: list[str]
-    resumed: dict[int, StoredText]  # position of a text -> what an earlier run stored
+    resumed: dict[int, StoredText]  # position of a text -> what an earlier run stored, or what was given
     n_canaries: int
+    taken: list[int] = field(default_factory=list)  # positions of the texts whose vectors were given, ascending
 
     @property
     def rest(self) -> list[int]:
@@ -184,8 +197,28 @@ def _prepare_page(run: EncodingRun, rows: list[TextRow], n_canaries: int) -> _Pa
     pairs = [(position, text) for position, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
     owners, texts = [position for position, _ in pairs], [text for _, text in pairs]
     digests = [hash_text(text) for text in texts]
-    resumed = {i: entry for i, digest in enumerate(digests) if (entry := run.shards.get(digest))}
-    return _Page(rows, owners, texts, digests, resumed, n_canaries)
+    taken = _take_given(run, rows, owners, texts) if run.given else {}
+    kept = {i: entry for i, digest in enumerate(digests) if i not in taken and (entry := run.shards.get(digest))}
+    return _Page(rows, owners, texts, digests, taken | kept, n_canaries, list(taken))
+
+
+def _take_given(run: EncodingRun, rows: list[TextRow], owners: list[int], texts: list[str]) -> dict[int, StoredText]:
+    """Return the given vectors of texts by position; a text without a word gets none, as from the encoder."""
+    if run.given is None or not texts:
+        return {}
+    given, taken = run.given, dict[int, StoredText]()
+    n_tokens, places = given.count(texts).tolist(), np.searchsorted(owners, np.arange(len(rows) + 1)).tolist()
+    for row, (start, end) in zip(rows, pairwise(places), strict=True):
+        worded = [at for at in range(start, end) if n_tokens[at]]
+        if not worded:
+            continue
+        place = given.source.find(row.record_id, row.sha256, len(worded))
+        if place.problem:
+            run.gathered.count_remark(f"{place.problem}, so encoded here", f"record {row.record_id}")
+            continue
+        for at, vector in zip(worded, given.source.read(place), strict=True):
+            taken[at] = StoredText(vector, n_tokens[at], TAKEN)
+    return taken
 
 
 def _encode_page(encoder: Encoder, page: _Page) -> CheckedVectors:
@@ -193,7 +226,28 @@ def _encode_page(encoder: Encoder, page: _Page) -> CheckedVectors:
     texts = [page.texts[i] for i in page.rest]
     fresh = encode_checked(encoder, texts)
     check_canaries(encoder, [texts[i] for i in fresh.kept], fresh.vectors, page.n_canaries)
+    _check_taken(encoder, page)
     return fresh
+
+
+def _check_taken(encoder: Encoder, page: _Page) -> None:
+    """Encode some of the texts whose vectors were given, and compare.
+
+    Raises:
+        EncoderError: a given vector is not that of this encoder and text.
+    """
+    n = min(page.n_canaries * _SAMPLED, len(page.taken))
+    sample = [page.taken[at] for at in np.unique(np.linspace(0, len(page.taken) - 1, n, dtype=int))] if n else []
+    own = encode_checked(encoder, [page.texts[i] for i in sample])
+    for at, vector in zip(own.kept.tolist(), own.vectors, strict=True):
+        given = page.resumed[sample[at]].vector
+        if not (cosine := float(given @ vector)) >= SAME_TEXT_COSINE:
+            record_id = page.rows[page.owners[sample[at]]].record_id
+            raise EncoderError(
+                f"the vector given for {record_id} is not that of {encoder.identity.model}: cosine {cosine:.4f}, "
+                f"expected {SAME_TEXT_COSINE} or more. Nothing was published. Give vectors that this model made of the "
+                "same texts (text_sha256 in the table of ids tells texts apart), or leave out --vectors"
+            )
 
 
 def _keep_page(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> CheckedVectors:
@@ -202,8 +256,10 @@ def _keep_page(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> CheckedV
     run.gathered.made_by.update(stored.made_by for stored in page.resumed.values())
     run.gathered.made_by[fresh.made_by] += len(fresh.kept)
     checked = _group_by_row(page, _merge_resumed(fresh, page.rest, page.resumed, run.encoder.identity.dim))
-    fully_resumed = set(page.owners) - {page.owners[i] for i in page.rest}
+    taken = {page.owners[i] for i in page.taken}
+    fully_resumed = set(page.owners) - {page.owners[i] for i in page.rest} - taken
     run.gathered.n_resumed += len(fully_resumed & set(checked.kept.tolist()))
+    run.gathered.n_taken += len(taken & set(checked.kept.tolist()))
     limit, lengths = run.encoder.identity.max_length, dict[int, list[int]]()
     for row, n in zip(checked.kept.tolist(), checked.n_tokens.tolist(), strict=True):
         lengths.setdefault(page.rows[row].doc_id, []).append(n)
@@ -297,5 +353,5 @@ def _check_complete(run: EncodingRun, current: SegmentedIndex | None) -> Vectori
         )
     if current is not None:
         counts[~is_new] = current.count_vectors(carried)
-    n_resumed = run.gathered.n_resumed
-    return Vectorised(doc_ids, counts, run.spool, current, int(is_new.sum()) - n_resumed, n_resumed)
+    n_resumed, n_taken = run.gathered.n_resumed, run.gathered.n_taken
+    return Vectorised(doc_ids, counts, run.spool, current, int(is_new.sum()) - n_resumed - n_taken, n_resumed)
