@@ -160,7 +160,7 @@ def _open_parquet(folder: Path, facts: VectorFacts) -> Iterator[Callable[[Vector
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    arrow, parquet = _import_arrow()
+    arrow, parquet = _load_arrow()
     columns = {ID: arrow.string(), PASSAGE: arrow.int32(), DIGEST: arrow.string()}
     schema = arrow.schema({**columns, VECTOR: arrow.list_(arrow.float32(), facts.dimension)})
     with (
@@ -178,7 +178,7 @@ def _open_parquet(folder: Path, facts: VectorFacts) -> Iterator[Callable[[Vector
         yield write
 
 
-def _import_arrow() -> tuple[Any, Any]:
+def _load_arrow() -> tuple[Any, Any]:
     """Return pyarrow and its module for Parquet.
 
     Raises:
@@ -285,7 +285,7 @@ class _ParquetFile:
             MissingExtraError: pyarrow is not installed.
         """
         self.path = self.table = folder / PARQUET
-        arrow, parquet = _import_arrow()
+        arrow, parquet = _load_arrow()
         try:
             self._file = parquet.ParquetFile(self.path)
         except (OSError, arrow.ArrowException) as err:

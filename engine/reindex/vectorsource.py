@@ -29,7 +29,7 @@ _MIN_UNUSABLE = 10  # up to this many, the vectors are the likely cause
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _RecordRows:
     """The vectors of one record."""
 
     first: int  # row
@@ -80,7 +80,7 @@ class VectorSource:
                 'the texts of this recipe, write it there as "fingerprint"; otherwise name the other model: -m MODEL'
             )
 
-    def find(self, record_id: str, digest: str, n_texts: int) -> _Place:
+    def find(self, record_id: str, digest: str, n_texts: int) -> _RecordRows:
         """Return where the vectors of a record are, or why it has none here.
 
         digest: SHA-256 of the text of the record. n_texts: number of texts, 1 or one per passage.
@@ -89,7 +89,7 @@ class VectorSource:
         start, end = (int(np.searchsorted(self._names[:, 0], name[0], side)) for side in ("left", "right"))
         found = [int(self._order[at]) for at in range(start, end) if self._names[at, 1] == name[1]]
         if not found:
-            return _Place(0, 0, "no vectors given")
+            return _RecordRows(0, 0, "no vectors given")
         first, n = int(self._firsts[found[0]]), int(self._counts[found[0]])
         given = self._digests[found[0]].tobytes()
         problem = ""
@@ -101,9 +101,9 @@ class VectorSource:
             problem = "vectors given in another number than the record has passages"
         elif np.isin(np.arange(first, first + n), self._unusable).any():
             problem = "vectors given with NaN, or not of length 1"
-        return _Place(first, n, problem)
+        return _RecordRows(first, n, problem)
 
-    def read(self, place: _Place) -> Vectors:
+    def read(self, place: _RecordRows) -> Vectors:
         """Return the vectors of a place, (n, dim), as they are stored."""
         return self.table.read_vectors(place.first, place.n)
 
