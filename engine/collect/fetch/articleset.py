@@ -81,8 +81,7 @@ def _build_article(element: etree._Element) -> Article:
     return Article(int(pmid or 0), content + b"\n")
 
 
-def sort_articles(found: ArticleSet, pmids: Sequence[int]) -> ArticleSet:
+def sort_articles(articles: Sequence[Article], pmids: Sequence[int]) -> list[Article]:
     """Return the records in the order of these PMIDs; others come last, in their order."""
     ranks = {pmid: rank for rank, pmid in enumerate(pmids)}
-    ordered = sorted(found.articles, key=lambda article: ranks.get(article.pmid, len(ranks)))
-    return ArticleSet(found.doctype, tuple(ordered))
+    return sorted(articles, key=lambda article: ranks.get(article.pmid, len(ranks)))

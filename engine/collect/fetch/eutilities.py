@@ -18,7 +18,7 @@ from engine.collect.fetch.service import ReportedError, Service
 _BASE_URL = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
 MAX_LISTED = 9_999  # records of one search; PubMed gives no more
 _RATE, _RATE_WITH_KEY = 3, 10  # requests a second that NCBI allows
-_N_AT_ONCE, _N_AT_ONCE_WITH_KEY = 4, 12  # open requests: as many as one that takes a second needs
+_N_AT_ONCE, _N_AT_ONCE_WITH_KEY = 6, 20  # requests begun: twice as many as those that take a second need
 _TOOL = "abstract-engine"
 _N_SEARCHES = 3  # of a search that lists fewer records than it counts
 # Parts of an answer to a search that say what was not searched for, and how that is told.

@@ -21,14 +21,14 @@ def run_ahead(tasks: Iterable[Callable[[], _T]], n_at_once: int) -> Iterator[_T]
     """
     begun: deque[Future[_T]] = deque()
     for task in tasks:
-        begun.append(_begin(task))
+        begun.append(begin_task(task))
         if len(begun) >= n_at_once:
             yield begun.popleft().result()
     while begun:
         yield begun.popleft().result()
 
 
-def _begin(task: Callable[[], _T]) -> Future[_T]:
+def begin_task(task: Callable[[], _T]) -> Future[_T]:
     """Run a task in a thread of its own."""
     future: Future[_T] = Future()
 

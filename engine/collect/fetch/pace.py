@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-_MARGIN = 1.02  # between two requests, since the service counts when they arrive
+_MARGIN = 1.06  # on the time between two requests, since the service counts when they arrive
 
 
 class Pace:
