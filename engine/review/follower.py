@@ -7,7 +7,7 @@ import threading
 from engine.corpus.storage.journal import Decision
 from engine.query.generation import OpenGeneration
 from engine.review.reviews import Review, read_settings
-from engine.review.state import ReviewState, Tally
+from engine.review.state import DecidedRecord, ReviewState, Tally
 
 
 class ReviewFollower:
@@ -30,23 +30,39 @@ class ReviewFollower:
             CorruptError: a file of the generation is damaged.
         """
         with self._lock:
-            new = self._review.journal.read(self._events[-1].number if self._events else 0)
-            self._events += new
-            if self._tally is None or self._pointer != snapshot.pointer:
-                self._tally, self._pointer = Tally(snapshot.corpus, snapshot.generation.words), snapshot.pointer
-                self._tally.add(self._events)
-            elif new:
-                self._tally.add(new)
-            elif self._state is not None:
-                return self._state
-            self._state = ReviewState(
-                self._review.name,
-                read_settings(self._events),
-                tuple(self._tally.list_records()),
-                snapshot.manifest.counts.abstracts,
-                self._tally.reviewers,
-            )
+            tally = self._follow(snapshot)
+            if self._state is None:
+                self._state = ReviewState(
+                    self._review.name,
+                    read_settings(self._events),
+                    tuple(tally.list_records()),
+                    snapshot.manifest.counts.abstracts,
+                    tally.reviewers,
+                )
             return self._state
+
+    def read_record(self, snapshot: OpenGeneration, doc_id: int) -> DecidedRecord | None:
+        """Return what is in force now about a record of an open generation; None if nothing.
+
+        Raises:
+            CorpusError: the journal can't be read.
+            CorruptError: a file of the generation is damaged.
+        """
+        with self._lock:
+            return self._follow(snapshot).get_record(doc_id)
+
+    def _follow(self, snapshot: OpenGeneration) -> Tally:
+        """Take in the events since the last time; all of them, if it is another generation. Call with the lock."""
+        new = self._review.journal.read(self._events[-1].number if self._events else 0)
+        self._events += new
+        if self._tally is None or self._pointer != snapshot.pointer:
+            self._tally, self._pointer = Tally(snapshot.corpus, snapshot.generation.words), snapshot.pointer
+            new = self._events
+            self._state = None
+        if new:
+            self._tally.add(new)
+            self._state = None
+        return self._tally
 
     def find_place(self, decision: Decision) -> int | None:
         """Return the doc id of the record of a decision that was read; None if it is not in the generation."""

@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 from engine.errors import CorpusError, DiskFullError, NotSavedError, UsageError
 
 _APPLICATION_ID = 0x41424443  # "ABDC"
-_VERSION = 1
+_VERSION = 2
 _PATIENCE = 30.0  # seconds to wait for another process
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")  # another process is writing
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")  # what SQLite says on a full disk
 _SCHEMA = f"""
 CREATE TABLE events (
@@ -35,8 +36,13 @@ CREATE TABLE events (
 CREATE TRIGGER events_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER events_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
 """
+_KEY = "json_extract(details, '$.key')"  # names the command
+_INDEXES = f"""
+CREATE INDEX events_key ON events (review, who, {_KEY}) WHERE {_KEY} IS NOT NULL;
+CREATE INDEX events_undoes ON events (undoes) WHERE undoes IS NOT NULL;
+PRAGMA user_version = {_VERSION};
+"""  # all that version 1 lacks
 _COLUMNS = "id, made, who, kind, batch, undoes, note, records, details"
 
 
@@ -169,10 +175,11 @@ class Journal:
         if not self.path.exists():
             raise UsageError(f"{self.path.parent} has no decisions yet")
         with self.open(write=True) as connection:
-            events = self._select_events(connection)
-            if before := {event.undoes for event in self._select_by_key(connection, who, key)}:
-                return [event for event in events if event.number in before]
-            to_undo = _choose_to_undo(events, number, who if own else None)
+            if before := self._select_by_key(connection, who, key):
+                return self._select_undone(connection, before)
+            to_undo = self._select_in_force(connection, number, who if own else None)
+            if not to_undo:
+                _refuse_undo(self._select_events(connection), number, who if own else None)
             undoing = _add_key(NewDecision(DecisionKind.UNDO, ()), key)
             self._insert(connection, who, [(undoing, decision.number) for decision in to_undo])
         return to_undo
@@ -192,11 +199,31 @@ class Journal:
         """Return what a person wrote in the command with this key; nothing without a key."""
         if not key:
             return []
-        sql = (
-            f"SELECT {_COLUMNS} FROM events WHERE review = ? AND who = ?"
-            " AND json_extract(details, '$.key') = ? ORDER BY id"
-        )
+        sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND who = ? AND {_KEY} = ? ORDER BY id"
         return [_parse_event(row) for row in connection.execute(sql, (self.review, who, key))]
+
+    def _select_undone(self, connection: sqlite3.Connection, undoing: Sequence[Decision]) -> list[Decision]:
+        """Return what some events undo, oldest first."""
+        sql = f"SELECT {_COLUMNS} FROM events WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        numbers = json.dumps([event.undoes for event in undoing])
+        return [_parse_event(row) for row in connection.execute(sql, (numbers,))]
+
+    def _select_in_force(self, connection: sqlite3.Connection, number: int | None, who: str | None) -> list[Decision]:
+        """Return the decision of this number, or those of the last command, if they are in force and may be undone.
+
+        who: only decisions of this person; None: anybody's. The start of a review stays.
+        """
+        in_force = (
+            f"FROM events e WHERE review = :review AND kind NOT IN ('{DecisionKind.UNDO}', '{DecisionKind.START}')"
+            " AND (:who IS NULL OR who = :who) AND NOT EXISTS (SELECT 1 FROM events WHERE undoes = e.id)"
+        )
+        values = {"review": self.review, "who": who, "number": number}
+        if number is not None:
+            sql = f"SELECT {_COLUMNS} {in_force} AND id = :number"
+        else:
+            last = f"(SELECT batch {in_force} ORDER BY id DESC LIMIT 1)"
+            sql = f"SELECT {_COLUMNS} {in_force} AND id >= {last} AND batch = {last} ORDER BY id"
+        return [_parse_event(row) for row in connection.execute(sql, values)]
 
     def _insert(
         self, connection: sqlite3.Connection, who: str, decisions: Collection[tuple[NewDecision, int | None]]
@@ -235,8 +262,8 @@ class Journal:
         try:
             with contextlib.closing(self.open_connection(write=write)) as connection:
                 connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-                if write and not connection.execute("PRAGMA user_version").fetchone()[0]:
-                    _create(connection)
+                if write:
+                    _prepare(connection)
                 _check(connection, self.path)
                 yield connection
                 connection.execute("COMMIT")
@@ -248,7 +275,11 @@ class Journal:
             ) from err
 
     def open_connection(self, *, write: bool) -> sqlite3.Connection:
-        """Connect to the file: in WAL mode, or read-only. A folder that can't be written is read without locks."""
+        """Connect to the file: in WAL mode, or read-only. A folder that can't be written is read without locks.
+
+        Raises:
+            OperationalError: another process has locked the file for too long.
+        """
         place = f"file:{quote(str(self.path.resolve()))}"
         if write:
             connection = sqlite3.connect(place, _PATIENCE, isolation_level=None, uri=True)
@@ -258,7 +289,9 @@ class Journal:
         try:
             connection = sqlite3.connect(f"{place}?mode=ro", _PATIENCE, isolation_level=None, uri=True)
             connection.execute("PRAGMA user_version").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as err:
+            if getattr(err, "sqlite_errorname", "").startswith(_BUSY):
+                raise
             connection = sqlite3.connect(f"{place}?mode=ro&immutable=1", isolation_level=None, uri=True)
         return connection
 
@@ -279,19 +312,15 @@ def _classify_failure(err: sqlite3.Error) -> type[CorpusError]:
     return DiskFullError if getattr(err, "sqlite_errorname", "") in _FULL else NotSavedError
 
 
-def _choose_to_undo(decisions: Sequence[Decision], number: int | None, who: str | None) -> list[Decision]:
-    """Return the decision of this number, or those of the last command; of one person, if given.
+def _refuse_undo(decisions: Sequence[Decision], number: int | None, who: str | None) -> NoReturn:
+    """Tell why the decision of this number, or the last command, can't be undone; by one person, if given.
 
     Raises:
-        UsageError: there is none in force.
+        UsageError: always.
     """
-    active = [each for each in list_active(decisions) if _may_undo(each, who)]
     if number is None:
-        if not active:
-            raise UsageError("every decision has been undone already")
-        return [decision for decision in active if decision.batch == active[-1].batch]
-    if chosen := [decision for decision in active if decision.number == number]:
-        return chosen
+        raise UsageError("every decision has been undone already")
+    active = [each for each in list_active(decisions) if _may_undo(each, who)]
     numbers = ", ".join(str(decision.number) for decision in active[-5:]) or "none"
     what = next((_explain_refusal(each, who) for each in decisions if each.number == number), "does not exist")
     raise UsageError(f"decision {number} {what}. The last in force: {numbers}")
@@ -309,9 +338,13 @@ def _explain_refusal(decision: Decision, who: str | None) -> str:
     return "has been undone already" if _may_undo(decision, who) else f"was made by {decision.who}"
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    """Create the table in an empty file; the caller holds its write lock."""
-    for statement in _split_statements(_SCHEMA):
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Create the table in an empty file, and what a journal of version 1 lacks; the caller holds the write lock."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    is_old = (found, version) == (_APPLICATION_ID, 1)
+    script = _INDEXES if is_old else "" if version else _SCHEMA + _INDEXES
+    for statement in _split_statements(script):
         connection.execute(statement)
 
 
@@ -333,9 +366,9 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     """
     (found,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if (found, version) != (_APPLICATION_ID, _VERSION):
+    if found != _APPLICATION_ID or version not in range(1, _VERSION + 1):
         raise CorpusError(
-            f"{path} is not a journal of decisions of version {_VERSION} (found version {version}). "
+            f"{path} is not a journal of decisions of version 1 to {_VERSION} (found version {version}). "
             "Move it away, or use the engine that wrote it"
         )
 

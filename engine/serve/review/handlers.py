@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from engine.corpus.storage.journal import Decision
 from engine.corpus.storage.resolution import resolve_ids
-from engine.errors import UsageError
+from engine.errors import AbstractNotFoundError, UsageError
 from engine.options import ValueKind
 from engine.query.generation import OpenGeneration
 from engine.references.formats import FORMATS, render_records
@@ -27,7 +27,7 @@ from engine.review.orders import OrderName
 from engine.review.progress import build_progress_chart, compute_progress
 from engine.review.queue import QueuedRecord
 from engine.review.reviews import NewLabel
-from engine.review.state import DecidedRecord, ReviewState
+from engine.review.state import DecidedRecord, RecordDecision, ReviewState
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.http.access import REVIEW
 from engine.serve.http.failures import BodyError, Failure
@@ -39,7 +39,7 @@ from engine.serve.request.site import HTML, JSON, get_review, get_site, read_val
 from engine.serve.review import flow, map
 from engine.serve.review.cards import DONE, build_card, count_decisions, find_last
 from engine.serve.review.forms import BACK, DECIDE, ORDER, SETTLE, UNDO, find_who, read_form, read_label
-from engine.serve.work.openreview import ORDERS, OpenReview, find_record
+from engine.serve.work.openreview import ORDERS, OpenReview
 
 T = TypeVar("T")
 _SEE_OTHER = 303
@@ -237,14 +237,27 @@ def _decide_once(sitting: _Sitting, values: RequestValues) -> Decision:
         NotSavedError: it can't be written.
     """
     key, name = values.get_text("key"), values.get_text("id")
-    before = sitting.review.review.journal.find_by_key(sitting.who, key)
-    if before:
-        return before[0]
-    state = sitting.review.follower.read(sitting.snapshot)
-    own = find_own(find_record(state, sitting.snapshot.corpus.find_doc_id(name)), sitting.who)
+    try:
+        own = _find_own_decision(sitting, values)
+    except (BodyError, AbstractNotFoundError):
+        if before := sitting.review.review.journal.find_by_key(sitting.who, key):
+            return before[0]
+        raise
+    return sitting.review.decide(sitting.who, name, read_label(values, own), key)
+
+
+def _find_own_decision(sitting: _Sitting, values: RequestValues) -> RecordDecision | None:
+    """Return the reviewer's own decision in force on the record of a form.
+
+    Raises:
+        BodyError: the page did not show it.
+        AbstractNotFoundError: there is no such record.
+    """
+    doc_id = sitting.snapshot.corpus.find_doc_id(values.get_text("id"))
+    own = find_own(sitting.review.follower.read_record(sitting.snapshot, doc_id), sitting.who)
     if values.get_text("seen") and values.get_whole("seen") != (own.number if own else 0):
         raise BodyError(_describe_clash(own.kind if own else "undecided"))
-    return sitting.review.decide(sitting.who, name, read_label(values, own), key)
+    return own
 
 
 def _describe_clash(kind: str) -> Failure:

@@ -5,14 +5,25 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity, list_active
+from engine.corpus.storage.journal import (
+    _KEY,
+    DecisionKind,
+    Journal,
+    NewDecision,
+    RecordIdentity,
+    _parse_event,
+    list_active,
+)
 from engine.errors import CorpusError, DiskFullError, NotSavedError, UsageError
 
+DATA = Path(__file__).parents[2] / "data"
 ONE, TWO = RecordIdentity(("PMID:1", "S1"), "1", "10.1/a", "Gout", 2020, "Liu, R"), RecordIdentity(("b",), title="Gout")
 MERGE = NewDecision(DecisionKind.MERGE, (ONE, TWO), {"score": 0.9}, "looks the same")
 
@@ -70,7 +81,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("PRAGMA user_version = 9; CREATE TABLE t (x)")
-    with pytest.raises(CorpusError, match="is not a journal of decisions of version 1"):
+    with pytest.raises(CorpusError, match="is not a journal of decisions of version 1 to 2 \\(found version 9\\)"):
         Journal(path).append("ann", [MERGE])
 
 
@@ -165,3 +176,63 @@ def test_a_full_disk_and_a_locked_file_are_told_apart(tmp_path: Path, monkeypatc
         Journal(journal.path).append("bob", [MERGE])
     assert not isinstance(refused.value, DiskFullError)
     assert [each.who for each in journal.read()] == ["ann"]
+
+
+def old_journal(path: Path) -> Path:
+    """A journal of version 1, as an engine wrote it: a merge, a review, a decision with a key and an undone one."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((DATA / "decisions-1.sql").read_text(encoding="utf-8"))
+    return path
+
+
+def test_a_journal_of_version_1_is_read_as_it_is_and_gets_its_indexes_with_the_first_decision(tmp_path: Path) -> None:
+    path = old_journal(tmp_path / "decisions.db")
+    journal, before = Journal(path, "main"), path.read_bytes()
+    events = journal.read()
+    assert [(each.number, each.kind, each.undoes) for each in events] == [
+        (2, "start", None), (3, "include", None), (4, "exclude", None), (5, "undo", 4),
+    ]  # fmt: skip
+    assert journal.find_by_key("ann", "key-1") == [events[1]]
+    assert path.read_bytes() == before
+    assert version_of(path) == 1
+    assert journal.append("ann", [MERGE], "key-1") == [events[1]]  # sent again: nothing is written but the indexes
+    assert version_of(path) == 2
+    assert journal.undo("ann", key="key-2") == [events[2]]
+    assert [each.number for each in journal.append("ann", [MERGE], "key-3")] == [6]
+    assert journal.read()[:4] == events
+    assert [each.kind for each in Journal(path).read()] == [DecisionKind.MERGE]
+
+
+def test_processes_that_meet_a_journal_of_version_1_change_it_once(tmp_path: Path) -> None:
+    path = old_journal(tmp_path / "decisions.db")
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda n: Journal(path, "main").append(f"person {n}", [MERGE]), range(8)))
+    assert sorted(event.number for (event,) in made) == list(range(6, 14))
+    assert version_of(path) == 2
+
+
+def version_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def test_a_command_is_found_by_its_key_and_undone_without_reading_the_others(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.db", "main")
+    journal.append("ann", [MERGE], "first")
+    counts = []
+    for key in ("second", "third"):
+        journal.append("bob", [MERGE] * 500)
+        with mock.patch("engine.corpus.storage.journal._parse_event", side_effect=_parse_event) as parsed:
+            journal.find_by_key("ann", "first")
+            journal.append("ann", [MERGE], "first")
+            (made,) = journal.append("ann", [MERGE])
+            journal.undo("ann", made.number, own=True, key=key)
+        counts.append(parsed.call_count)
+    assert counts[0] == counts[1] < 10
+    with journal.open(write=False) as connection:
+        plan = connection.execute(
+            f"EXPLAIN QUERY PLAN SELECT id FROM events WHERE review = ? AND who = ? AND {_KEY} = ? ORDER BY id",
+            ("main", "ann", "first"),
+        ).fetchall()
+    assert "USING INDEX events_key" in plan[0][3]
