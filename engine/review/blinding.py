@@ -16,9 +16,7 @@ def hide_others(state: ReviewState, who: str) -> ReviewState:
     decided. A note without a decision is not enough. Whatever is counted, listed, exported or learned from the result
     tells nothing else.
     """
-    records = tuple(
-        replace(record, decisions=visible) for record in state.records if (visible := _list_visible(record, who))
-    )
+    records = tuple(_keep(record, visible) for record in state.records if (visible := _list_visible(record, who)))
     there = {each.who for record in records for each in record.decisions}
     return replace(state, records=records, reviewers=tuple(name for name in state.reviewers if name in there | {who}))
 
@@ -26,11 +24,16 @@ def hide_others(state: ReviewState, who: str) -> ReviewState:
 def keep_own(state: ReviewState, who: str) -> ReviewState:
     """Return a review as if a reviewer had been alone: their own decisions and those for all."""
     records = tuple(
-        replace(record, decisions=own)
+        _keep(record, own)
         for record in state.records
         if (own := tuple(each for each in record.decisions if each.who == who or each.for_all))
     )
     return replace(state, records=records, reviewers=tuple(name for name in state.reviewers if name == who))
+
+
+def _keep(record: DecidedRecord, decisions: tuple[RecordDecision, ...]) -> DecidedRecord:
+    """Return a record with some of its decisions; the record itself if these are all."""
+    return record if len(decisions) == len(record.decisions) else replace(record, decisions=decisions)
 
 
 def find_own(record: DecidedRecord | None, who: str) -> RecordDecision | None:
@@ -52,6 +55,8 @@ def _is_conflict(record: DecidedRecord) -> bool:
 
 def _list_visible(record: DecidedRecord, who: str) -> tuple[RecordDecision, ...]:
     """Return the decisions on a record that a reviewer may see."""
+    if all(each.who == who for each in record.decisions):
+        return record.decisions
     own = find_own(record, who)
     has_decided = own is not None and own.kind is not DecisionKind.UNDECIDED
     return tuple(_keep_visible(record, who, has_decided=has_decided))

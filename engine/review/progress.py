@@ -22,7 +22,7 @@ from engine.relevance.screening.chart import Chart, ChartMark, list_steps
 from engine.relevance.screening.randomtail import estimate_left
 from engine.relevance.screening.stopping import ERROR, RECALL, StoppingTest, count_too_many, list_rules
 from engine.review.orders import OrderName
-from engine.review.state import DecidedRecord, ReviewState
+from engine.review.state import DecidedRecord, RecordDecision, ReviewState
 
 _BY_LIKELIHOOD = (OrderName.LEARNED, OrderName.CRITERIA)  # orders that are no worse than chance
 _LEAST_HEIGHT = 10  # inclusions that a chart has room for
@@ -113,8 +113,11 @@ def compute_progress(state: ReviewState, recall: float = RECALL, error: float = 
     recall: share of all inclusions that is to be found.
     error: the chance that the test for stopping may take of stopping before that.
     """
-    read = sorted((each for each in state.records if _is_read(each)), key=_find_first)
-    orders, kinds = [_name_order(each) for each in read], [each.kind for each in read]
+    read = [each for each in state.records if _is_read(each)]
+    firsts = [_find_first(each) for each in read]
+    in_turn = sorted(range(len(read)), key=lambda at: firsts[at].first)
+    orders = [str((firsts[at].order or {}).get("name", "")) for at in in_turn]  # "": found in another way
+    kinds = [read[at].kind for at in in_turn]
     included = np.array([kind is DecisionKind.INCLUDE for kind in kinds], bool)
     unsure = np.array([kind not in (DecisionKind.INCLUDE, DecisionKind.EXCLUDE) for kind in kinds], bool)
     random = np.array([name == OrderName.RANDOM for name in orders], bool)
@@ -191,15 +194,9 @@ def _is_read(record: DecidedRecord) -> bool:
     return record.doc_id is not None and record.kind is not DecisionKind.UNDECIDED
 
 
-def _find_first(record: DecidedRecord) -> int:
-    """Return the number of the first decision on a record."""
-    return min(each.first for each in record.decisions)
-
-
-def _name_order(record: DecidedRecord) -> str:
-    """Return the name of the order in which a record was read first; "" if it was found in another way."""
-    first = min(record.decisions, key=lambda each: each.first)
-    return str((first.order or {}).get("name", ""))
+def _find_first(record: DecidedRecord) -> RecordDecision:
+    """Return the decision of the reviewer who decided about a record first."""
+    return record.decisions[0] if len(record.decisions) == 1 else min(record.decisions, key=lambda each: each.first)
 
 
 def _build_advice(reading: _Reading, recall: float, error: float) -> StopAdvice:

@@ -123,6 +123,7 @@ class Tally:
         self._keys: dict[RecordIdentity, _RecordKey] = {}
         self._groups: dict[_RecordKey, dict[int, Decision]] = {}  # decisions in force by number, ascending
         self._key_of: dict[int, _RecordKey] = {}  # by number of the decision
+        self._built: dict[_RecordKey, DecidedRecord | None] = {}  # until another event is about the record
         self._reviewers: dict[str, None] = {}
         self.last = 0  # number of the event that was taken in last
 
@@ -140,6 +141,8 @@ class Tally:
                 self._groups.setdefault(key, {})[event.number] = event
                 self._reviewers[event.who] = None
                 touched[key] = None
+        for key in touched:
+            self._built.pop(key, None)
         return [key for key in touched if isinstance(key, int)]
 
     def _place(self, identities: Sequence[RecordIdentity]) -> None:
@@ -175,9 +178,13 @@ class Tally:
 
     def _build_record(self, key: _RecordKey) -> DecidedRecord | None:
         """Return a record with the last decision of each reviewer; None if there is none."""
-        made = list(self._groups.get(key, {}).values())
-        last = tuple(_choose_last(made))
-        return DecidedRecord(made[-1].records[0], key if isinstance(key, int) else None, last) if last else None
+        if key not in self._groups:
+            return None
+        if key not in self._built:
+            made = list(self._groups[key].values())
+            last, doc_id = tuple(_choose_last(made)), key if isinstance(key, int) else None
+            self._built[key] = DecidedRecord(made[-1].records[0], doc_id, last) if last else None
+        return self._built[key]
 
     @property
     def reviewers(self) -> tuple[str, ...]:
