@@ -74,10 +74,11 @@ def open_json(raw: bytes) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(raw.decode("utf-8"))
+        is_in_order = [*content] == sorted(content)  # as sealed: the line of the hash may have been moved
         del content["sha256"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    return content if isinstance(content, dict) and is_in_order else None
 
 
 def _cut_seal(raw: bytes, seal: re.Match[bytes]) -> bytes:

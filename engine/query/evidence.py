@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.corpus.words.folding import get_stemmer, split_words
 from engine.corpus.words.wordindex import WordIndex
@@ -97,13 +98,21 @@ def measure_evidence(words: WordWeights, hits: Iterable[tuple[float, str, str]])
 
 def _measure_hit(words: WordWeights, cosine: float, title: str, abstract: str) -> HitEvidence:
     """Measure the evidence of one hit."""
-    parts = [set(split_words(title)), *(set(split_words(abstract[slice(*span)])) for span in split_sentences(abstract))]
-    forms = _find_forms(words, set().union(*parts))
-    shares = [_sum_held(words, forms, part) for part in parts]
-    return HitEvidence(cosine, _sum_held(words, forms, set().union(*parts)), shares[0], max(shares))
+    parts, every = _split_record(title, abstract)
+    forms, total = _find_forms(words, every), words.total
+    shares = [_sum_held(words, total, forms, part) for part in parts]
+    return HitEvidence(cosine, _sum_held(words, total, forms, every), shares[0], max(shares))
 
 
-def _find_forms(words: WordWeights, there: set[str]) -> dict[str, set[str]]:
+@lru_cache(maxsize=128)  # the texts that one question finds are often found by the next
+def _split_record(title: str, abstract: str) -> tuple[tuple[frozenset[str], ...], frozenset[str]]:
+    """Return the folded words of a title and of each sentence of an abstract, and all of them."""
+    sentences = (abstract[slice(*span)] for span in split_sentences(abstract))
+    parts = tuple(frozenset(split_words(part)) for part in (title, *sentences))
+    return parts, frozenset().union(*parts)
+
+
+def _find_forms(words: WordWeights, there: Iterable[str]) -> dict[str, set[str]]:
     """Return the stems and beginnings of a question that are among some folded words, each with these words."""
     stems = {word: get_stemmer().stem_word(word) for word in there}
     forms: dict[str, set[str]] = {}
@@ -116,11 +125,12 @@ def _find_forms(words: WordWeights, there: set[str]) -> dict[str, set[str]]:
     return forms
 
 
-def _sum_held(words: WordWeights, forms: Mapping[str, set[str]], part: set[str]) -> float:
-    """Return the share of the weights of what a part of a hit holds, given all forms in the hit."""
-    if not words.total:
+def _sum_held(words: WordWeights, total: float, forms: Mapping[str, set[str]], part: Iterable[str]) -> float:
+    """Return the share of the total weight of what a part of a hit holds, given all forms in the hit."""
+    if not total or not forms:
         return 0.0
-    return sum(weight for one, weight in words.weights.items() if forms.get(one, set()) & part) / words.total
+    held = (weight for one, weight in words.weights.items() if one in forms and not forms[one].isdisjoint(part))
+    return sum(held) / total
 
 
 def _is_misspelt(word: str, other: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Contestant:
         return read_library_version(self.library)
 
 
+@cache
 def read_library_version(library: str) -> str | None:
     """Return the installed version of a distribution, without importing it; None if it is not installed."""
     try:
