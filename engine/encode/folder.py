@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.encode.receipt import ModelReceipt
 from engine.errors import EncoderMismatchError
+from engine.receipts import FileReceipt
 from engine.records.encoder import EncoderIdentity, build_identity
 
 TOKENIZER = "tokenizer.json"
@@ -53,6 +54,17 @@ def read_identity(folder: Path) -> EncoderIdentity:
         CorruptError: it is missing, unreadable or was changed since it was written.
     """
     return build_identity(_RECEIPT.read(folder)[0])
+
+
+def list_encoder_files(folder: Path) -> list[FileReceipt]:
+    """List the files of the encoder in a folder, as encoder.json says them; nothing is hashed.
+
+    Raises:
+        EncoderError: encoder.json has another format version.
+        CorruptError: encoder.json is missing or damaged.
+        FileNotFoundError: there is no such folder.
+    """
+    return _RECEIPT.list_files(folder)
 
 
 def check_encoder(folder: Path, expected: EncoderIdentity, *, quick: bool = False) -> None:

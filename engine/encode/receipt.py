@@ -55,6 +55,15 @@ class ModelReceipt:
             )
         return content["identity"], [FileReceipt(**file) for file in content["files"]]
 
+    def list_files(self, folder: Path) -> list[FileReceipt]:
+        """List the files of a folder, the receipt among them.
+
+        Raises:
+            EncoderError: as read.
+            CorruptError: as read.
+        """
+        return [FileReceipt.of(folder / self.name), *self.read(folder)[1]]
+
     def check_files(self, folder: Path, files: Iterable[FileReceipt], *, quick: bool) -> None:
         """Check files of a folder, byte for byte.
 

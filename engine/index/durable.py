@@ -6,15 +6,18 @@ Every file of a generation is written here, or by others and then synced by engi
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 from engine import stamps
 from engine.files import NO_LINKS, sync_path
 
 _READ_ONLY = 0o444
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -39,10 +42,22 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks where the file system supports it (Btrfs, XFS). The copy is writable."""
-    with source.open("rb") as old, target.open("wb") as new:
-        if not _clone_blocks(old.fileno(), new.fileno()):
-            shutil.copyfileobj(old, new, 1 << 20)
+    """Copy a file as copy_stream does."""
+    with source.open("rb") as old:
+        copy_stream(old, target)
+
+
+def copy_stream(source: BinaryIO, target: Path) -> None:
+    """Copy an open file from its start, sharing its blocks where the file system supports it (Btrfs, XFS).
+
+    The copy is writable, and not synced.
+
+    Raises:
+        OSError: the disk is full, or the source can't be read.
+    """
+    with target.open("wb") as new:
+        if not _clone_blocks(source.fileno(), new.fileno()):
+            shutil.copyfileobj(source, new, 1 << 20)
 
 
 def copy_folder(source: Path, target: Path) -> None:
@@ -116,6 +131,34 @@ def _unlink_file(path: Path) -> None:
             stamps.carry(before, stamps.build_identity(after))
     finally:
         os.close(descriptor)
+
+
+def replace_folder(one: Path, other: Path) -> None:
+    """Give each of two folders the name of the other, in one step where the system can, and wait for the disk.
+
+    Where it can't (another system than Linux, some network mounts), the second name leads nowhere for a moment.
+
+    Raises:
+        OSError: the names can't be changed; both are as before.
+    """
+    if not _replace_at_once(one, other):
+        aside = one.with_name(f"{one.name}.old")
+        other.rename(aside)
+        try:
+            one.rename(other)
+        except OSError:
+            aside.rename(other)
+            raise
+        aside.rename(one)
+    for path in (one.parent, other.parent):
+        sync_path(path)
+
+
+def _replace_at_once(one: Path, other: Path) -> bool:
+    """Exchange two names as one step, with renameat2 of Linux; return False where that is not supported."""
+    if (rename := getattr(ctypes.CDLL(None), "renameat2", None)) is None:
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
 def remove_folder(folder: Path, first: str) -> None:

@@ -140,6 +140,17 @@ class Journal:
             sql = "SELECT 1 FROM events WHERE review = ? LIMIT 1"
             return connection.execute(sql, (self.review,)).fetchone() is not None
 
+    def count_events(self) -> int:
+        """Return the number of events in the file: of all reviews and on duplicates, those that were undone among them.
+
+        Raises:
+            CorpusError: the file can't be read.
+        """
+        if not self.path.exists():
+            return 0
+        with self.open(write=False) as connection:
+            return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+
     def _select_events(self, connection: sqlite3.Connection, after: int = 0) -> list[Decision]:
         sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND id > ? ORDER BY id"
         return [_parse_event(row) for row in connection.execute(sql, (self.review, after))]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
 from engine.encode.receipt import ModelReceipt
+from engine.receipts import FileReceipt
 from engine.records.reranker import RerankerIdentity
 
 RERANKER = "reranker.json"
@@ -27,6 +28,17 @@ def read_reranker_identity(folder: Path) -> RerankerIdentity:
         CorruptError: it is missing, unreadable or was changed since it was written.
     """
     return RerankerIdentity(**_RECEIPT.read(folder)[0])
+
+
+def list_reranker_files(folder: Path) -> list[FileReceipt]:
+    """List the files of the reranker in a folder, as reranker.json says them; nothing is hashed.
+
+    Raises:
+        EncoderError: reranker.json has another format version.
+        CorruptError: reranker.json is missing or damaged.
+        FileNotFoundError: there is no such folder.
+    """
+    return _RECEIPT.list_files(folder)
 
 
 def check_reranker(folder: Path, *, quick: bool = False) -> RerankerIdentity:
