@@ -129,12 +129,21 @@ def mask(text: str, place: Path) -> str:
 
 
 @pytest.fixture
-def sides(tmp_path: Path, engine: Command) -> tuple[Side, Side]:
-    """The history as several segments, and as one."""
-    commands = write_history(tmp_path / "files")
-    several = make_side(engine, tmp_path / "several", commands, 0)
-    one = make_side(engine, tmp_path / "one", commands, 50_000)
-    return several, one
+def commands(tmp_path: Path) -> list[tuple[str | Path, ...]]:
+    """The commands that write the history."""
+    return write_history(tmp_path / "files")
+
+
+@pytest.fixture
+def several(tmp_path: Path, engine: Command, commands: list[tuple[str | Path, ...]]) -> Side:
+    """The history as several segments."""
+    return make_side(engine, tmp_path / "several", commands, 0)
+
+
+@pytest.fixture
+def one(tmp_path: Path, engine: Command, commands: list[tuple[str | Path, ...]]) -> Side:
+    """The history as one segment."""
+    return make_side(engine, tmp_path / "one", commands, 50_000)
 
 
 def list_ids(index: Index) -> list[str]:
@@ -223,8 +232,7 @@ def assert_same(several: Mapping[str, object], one: Mapping[str, object]) -> Non
     assert [name for name in one if several[name] != one[name]] == []
 
 
-def test_several_segments_answer_as_one(sides: tuple[Side, Side]) -> None:
-    several, one = sides
+def test_several_segments_answer_as_one(several: Side, one: Side) -> None:
     entries = several.folder.open_current().manifest.segments
     assert len(entries) >= 4 and any(entry.n_dead for entry in entries)
     (only,) = one.folder.open_current().manifest.segments
@@ -239,10 +247,9 @@ def test_several_segments_answer_as_one(sides: tuple[Side, Side]) -> None:
 
 
 @pytest.mark.slow  # of 25 s, and `tests/reindex/test_histories.py` goes back, too
-def test_every_generation_of_several_segments_answers_as_that_of_one(sides: tuple[Side, Side]) -> None:
-    several, one = sides
+def test_every_generation_of_several_segments_answers_as_that_of_one(several: Side, one: Side) -> None:
     for number in reversed(one.folder.list_numbers()):
-        for side in sides:
+        for side in (several, one):
             roll_back(side.folder, number)
             assert verify(side.folder, side.folder.open_current(), deep=True) == []
         with open_index(several.folder.path) as first, open_index(one.folder.path) as second:
@@ -254,8 +261,7 @@ def test_every_generation_of_several_segments_answers_as_that_of_one(sides: tupl
                 assert first.get_sources(record.record_id) == second.get_sources(record.record_id)
 
 
-def test_a_compacted_index_answers_as_before(sides: tuple[Side, Side]) -> None:
-    several, _ = sides
+def test_a_compacted_index_answers_as_before(several: Side) -> None:
     with open_index(several.folder.path) as index:
         before, words = ask_everything(index, ("semantic",)), list_word_hits(index)
         deleted = index.ask(Query("gout beer", mode="semantic")).verdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,33 +93,43 @@ def weigh_words(words: WordIndex, wording: Wording) -> WordWeights:
 
 def measure_evidence(words: WordWeights, hits: Iterable[tuple[float, str, str]]) -> Evidence:
     """Measure the evidence of hits (cosine, title, abstract) of a question."""
-    return Evidence(tuple(_measure_hit(words, *hit) for hit in hits), len(words.weights))
+    long: dict[str, list[str]] = {}  # unknown stems that may be misspelt, by their first letters
+    for one in words.unknown:
+        if len(one) >= _SHORTEST:
+            long.setdefault(one[0], []).append(one)
+    return Evidence(tuple(_measure_hit(words, long, *hit) for hit in hits), len(words.weights))
 
 
-def _measure_hit(words: WordWeights, cosine: float, title: str, abstract: str) -> HitEvidence:
+def _measure_hit(
+    words: WordWeights, long: Mapping[str, Sequence[str]], cosine: float, title: str, abstract: str
+) -> HitEvidence:
     """Measure the evidence of one hit."""
-    parts, every = _split_record(title, abstract)
-    forms, total = _find_forms(words, every), words.total
+    parts, stems = _split_record(title, abstract)
+    forms, total = _find_forms(words, long, stems), words.total
     shares = [_sum_held(words, total, forms, part) for part in parts]
-    return HitEvidence(cosine, _sum_held(words, total, forms, every), shares[0], max(shares))
+    return HitEvidence(cosine, _sum_held(words, total, forms, stems), shares[0], max(shares))
 
 
 @lru_cache(maxsize=128)  # the texts that one question finds are often found by the next
-def _split_record(title: str, abstract: str) -> tuple[tuple[frozenset[str], ...], frozenset[str]]:
-    """Return the folded words of a title and of each sentence of an abstract, and all of them."""
+def _split_record(title: str, abstract: str) -> tuple[tuple[frozenset[str], ...], Mapping[str, str]]:
+    """Return the folded words of a title and of each sentence of an abstract, and the stem of each word."""
     sentences = (abstract[slice(*span)] for span in split_sentences(abstract))
     parts = tuple(frozenset(split_words(part)) for part in (title, *sentences))
-    return parts, frozenset().union(*parts)
+    return parts, {word: get_stemmer().stem_word(word) for word in frozenset().union(*parts)}
 
 
-def _find_forms(words: WordWeights, there: Iterable[str]) -> dict[str, set[str]]:
-    """Return the stems and beginnings of a question that are among some folded words, each with these words."""
-    stems = {word: get_stemmer().stem_word(word) for word in there}
+def _find_forms(words: WordWeights, long: Mapping[str, Sequence[str]], stems: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return the stems and beginnings of a question that are among some folded words, each with these words.
+
+    long: the stems of the question that may be misspelt there, by their first letters; stems: of the words.
+    """
     forms: dict[str, set[str]] = {}
     for word, stem in stems.items():
         held = [stem] if stem in words.weights else []
-        held += [start for start in words.prefixes if word.startswith(start)]
-        held += [other for other in words.unknown if _is_misspelt(other, stem)]
+        if words.prefixes:
+            held += [start for start in words.prefixes if word.startswith(start)]
+        if alike := long.get(stem[:1]):
+            held += [other for other in alike if _is_misspelt(other, stem)]
         for one in held:
             forms.setdefault(one, set()).add(word)
     return forms
