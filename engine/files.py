@@ -1,6 +1,6 @@
 """Files of the user: checked before the work, written whole or not at all, and read as text.
 
-What a generation holds is written by engine.index.durable instead.
+What a generation holds is written by engine.index.files.durable instead.
 """
 
 from __future__ import annotations

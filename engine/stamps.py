@@ -7,7 +7,7 @@ machine are kept under names of their own.
 
 **The time of status stays in the identity** although a hard link, and the removal of one, changes it: without it, an
 edit that puts back the time of content would go unnoticed. So whoever links or unlinks a file carries its stamp over
-(``carry``, used by ``engine.index.durable``): if the stamp was valid just before, and only the time of status has
+(``carry``, used by ``engine.index.files.durable``): if the stamp was valid just before, and only the time of status has
 changed since, the new identity gets it. What can go unnoticed then is an edit that puts back the time of content in the
 microseconds between the look before and the link, or in the same tick of the clock after it. The new time of status
 need not settle for two seconds as in ``note``, since any other edit changes the time of content. Another user, whose

@@ -17,7 +17,7 @@ import click
 from engine.characters import UNPRINTABLE
 from engine.progress import Progress
 from engine.records.abstract import Abstract
-from engine.references.citation import format_locator
+from engine.references.values.citation import format_locator
 
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 _LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal

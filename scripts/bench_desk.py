@@ -26,8 +26,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from engine import open_index
 from engine.corpus.storage.journal import DecisionKind
-from engine.index.folder import IndexFolder
-from engine.review.reviews import NewLabel, Review, ReviewSettings
+from engine.index.generations.folder import IndexFolder
+from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
 
 CRITERIA = "Randomised trials of drugs for arthritis\nAdults\nPain or function as an outcome"
 KEYS = "eeieemeei1"

@@ -30,12 +30,12 @@ from engine.collect.source import read_source
 from engine.config import count_cores
 from engine.encode.cpu.contestants import Contestant, list_half
 from engine.encode.cpu.encoder import MEASURED_TEXTS, CpuEncoder
-from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
-from engine.encode.model import identify, locate
-from engine.encode.onnx import OnnxEncoder, choose_layout, count_trial_texts
-from engine.encode.processor import read_flags
-from engine.encode.recipe import prepare_text
-from engine.encode.tokens import BatchTokenizer, FastTokenizer, TextTokenizer, load_tokenizer
+from engine.encode.execution.onnx import OnnxEncoder, choose_layout, count_trial_texts
+from engine.encode.execution.processor import read_flags
+from engine.encode.models.folder import GRAPH, TOKENIZER, WEIGHTS
+from engine.encode.models.model import identify, locate
+from engine.encode.models.recipe import prepare_text
+from engine.encode.texts.tokens import BatchTokenizer, FastTokenizer, TextTokenizer, load_tokenizer
 from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 
@@ -271,8 +271,8 @@ def on_gpu(device: str, texts: list[str], rounds: int) -> dict[str, Any]:
     import torch
 
     from engine.encode.gpu.library import LibraryRunner
-    from engine.encode.packedmodel import PackedRunner
-    from engine.encode.transformer import TransformerEncoder
+    from engine.encode.original.packedmodel import PackedRunner
+    from engine.encode.original.transformer import TransformerEncoder
 
     folder = locate(DEFAULT_MODEL)
     identity = identify(folder, DEFAULT_MODEL)

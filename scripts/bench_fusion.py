@@ -35,9 +35,9 @@ from engine import Index, open_index
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.corpus.words.wordwriter import write_words
-from engine.encode.passages import load_recipe
+from engine.encode.texts.passages import load_recipe
 from engine.query.index import get_generation
-from engine.query.ranking import DEPTH, _choose_weight, _fuse_rankings
+from engine.query.ranks.ranking import DEPTH, _choose_weight, _fuse_rankings
 from engine.records.abstract import Abstract
 from engine.relevance.scoring.significance import estimate_mean
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import engine
 from engine.collect.source import read_source
-from engine.encode.recipe import prepare_text
+from engine.encode.models.recipe import prepare_text
 from engine.records.abstract import Abstract
 from engine.records.encoder import Vectors
 
@@ -257,8 +257,8 @@ def mixtures(real: Vectors, n: int) -> Iterator[Vectors]:
 
 def vectors_of(real: Vectors, n: int, work: Path) -> Any:
     """N vectors as the engine keeps them, real ones first: row i has the id i."""
-    from engine.index.flat import FlatIndex
-    from engine.index.layout import write_file
+    from engine.index.search.flat import FlatIndex
+    from engine.index.search.layout import write_file
 
     path, n_real = work / f"vectors-{n}.faiss", min(n, len(real))
     if not path.exists():

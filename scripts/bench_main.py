@@ -22,9 +22,9 @@ import numpy as np
 from bench_machine import machine
 
 from engine.collect.source import read_source
-from engine.encode.model import locate
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import prepare_text
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.model import locate
+from engine.encode.models.recipe import prepare_text
 from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 

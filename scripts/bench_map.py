@@ -18,11 +18,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.index.corpusmap import project_records
-from engine.index.folder import IndexFolder
-from engine.index.vectors import open_vectors
+from engine.index.generations.folder import IndexFolder
+from engine.index.generations.vectors import open_vectors
+from engine.index.map.corpusmap import project_records
 from engine.options import MapKind
-from engine.reindex.corpusmap import make_layout
+from engine.reindex.generation.corpusmap import make_layout
 
 _QUERIES = 2_000
 _NEAREST, _AROUND = 10, 30

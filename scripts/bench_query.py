@@ -103,8 +103,8 @@ def by_sentence_transformers(corpus: Path) -> Callable[[list[str]], list[list[st
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import semantic_search
 
-    from engine.encode.model import locate
-    from engine.encode.recipe import prepare_text
+    from engine.encode.models.model import locate
+    from engine.encode.models.recipe import prepare_text
     from engine.options import DEFAULT_MODEL
 
     model = SentenceTransformer(str(locate(DEFAULT_MODEL)), device="cpu")

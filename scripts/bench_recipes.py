@@ -34,13 +34,13 @@ import bench_machine as bench
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.encoder import encode_checked
-from engine.encode.export import export_encoder
-from engine.encode.model import identify, locate
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.passages import cut_passages
-from engine.encode.recipe import clean_text, prepare_text
-from engine.encode.sentences import split_sentences
+from engine.encode.execution.encoder import encode_checked
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.model import identify, locate
+from engine.encode.models.recipe import clean_text, prepare_text
+from engine.encode.original.export import export_encoder
+from engine.encode.texts.passages import cut_passages
+from engine.encode.texts.sentences import split_sentences
 from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 from engine.records.encoder import Vectors

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from bench_machine import machine
 
-from engine.encode.encoder import encode_checked
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import prepare_text
-from engine.index.folder import IndexFolder
+from engine.encode.execution.encoder import encode_checked
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.recipe import prepare_text
+from engine.index.generations.folder import IndexFolder
 
 ENGINE = str(Path(sys.executable).with_name("engine"))
 

@@ -28,16 +28,16 @@ from bench_query import judgments, ndcg, questions
 from tokenizers import Tokenizer
 
 from engine import Index, Query, open_index
-from engine.encode.folder import GRAPH, TOKENIZER
-from engine.encode.onnx import load_session
-from engine.encode.recipe import prepare_text
-from engine.encode.sentences import split_sentences
-from engine.index.folder import IndexFolder
+from engine.encode.execution.onnx import load_session
+from engine.encode.models.folder import GRAPH, TOKENIZER
+from engine.encode.models.recipe import prepare_text
+from engine.encode.texts.sentences import split_sentences
+from engine.index.generations.folder import IndexFolder
 from engine.options import DEFAULT_MODE, MODES, IndexSettings, Mode
 from engine.query.index import get_generation
-from engine.query.rerankers import provide_reranker
-from engine.reindex.order import Order
-from engine.reindex.run import index_sources
+from engine.query.opening.rerankers import provide_reranker
+from engine.reindex.generation.order import Order
+from engine.reindex.runs.run import index_sources
 from engine.relevance.scoring.significance import compare_paired
 from engine.relevance.sets.holdout import TEST, hash_position
 from engine.relevance.sets.sections import find_objective_and_conclusion

@@ -25,11 +25,11 @@ from bench_machine import machine, report, table
 
 from engine import open_index
 from engine.corpus.storage.journal import DecisionKind, Journal
-from engine.index.folder import IndexFolder
-from engine.review.queue import NextRecords, QueuedRecord, ReviewQueue
-from engine.review.reading import RecordReading, WordMark
-from engine.review.reviews import NewLabel, Review, ReviewSettings
-from engine.review.state import read_state
+from engine.index.generations.folder import IndexFolder
+from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
+from engine.review.decisions.state import read_state
+from engine.review.desk.queue import NextRecords, QueuedRecord, ReviewQueue
+from engine.review.desk.reading import RecordReading, WordMark
 
 CRITERIA = "Randomised trials of drugs for arthritis\nAdults\nPain or function as an outcome"
 WORD = "arthritis"

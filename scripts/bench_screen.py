@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from engine.collect.source import read_source
-from engine.encode.encoder import Encoder, encode_checked
-from engine.encode.recipe import clean_text, prepare_text
+from engine.encode.execution.encoder import Encoder, encode_checked
+from engine.encode.models.recipe import clean_text, prepare_text
 from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
-from engine.reindex.encoders import open_model_encoder
+from engine.reindex.encoding.encoders import open_model_encoder
 from engine.relevance.screening.ranking import build_pool, estimate_share
 from engine.relevance.screening.screenmeasures import NAMES, average_measures
 from engine.relevance.screening.simulation import simulate_screening

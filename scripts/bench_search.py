@@ -26,11 +26,11 @@ from bench_machine import ROWS, Way, measure
 from bench_start import fresh
 
 from engine import open_index
-from engine.index import codes
-from engine.index.exact import TIE
-from engine.index.factory import HNSW_FROM, Factory, choose_n_lists, parse_factory
-from engine.index.flat import FlatIndex, build_bitmap
-from engine.index.ivf import IvfIndex
+from engine.index.search import codes
+from engine.index.search.exact import TIE
+from engine.index.search.factory import HNSW_FROM, Factory, choose_n_lists, parse_factory
+from engine.index.search.flat import FlatIndex, build_bitmap
+from engine.index.search.ivf import IvfIndex
 from engine.query.index import get_generation
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings

@@ -25,8 +25,8 @@ from scale_usage import measure
 NAME, AFTER = "index", "after"  # folders
 WARM, ASKED, N_WORDS = 3, 20, 8
 NEVER_MERGE = """
-import engine.reindex.merges
-engine.reindex.merges._FANOUT = 10**6
+import engine.reindex.generation.merges
+engine.reindex.generation.merges._FANOUT = 10**6
 """
 UPDATE = """
 import sys

@@ -28,7 +28,7 @@ import numpy as np
 from bench_query import ndcg
 
 from engine import open_index
-from engine.query.ranking import _fuse_rankings, _order_scores
+from engine.query.ranks.ranking import _fuse_rankings, _order_scores
 from engine.records.abstract import Abstract
 
 TOP = 10  # hits that are looked at

@@ -19,7 +19,7 @@ import bench_machine as bench
 import numpy as np
 
 from engine import open_index
-from engine.encode.model import locate
+from engine.encode.models.model import locate
 from engine.options import DEFAULT_MODEL
 from engine.query.index import get_generation
 from engine.records.encoder import Vectors
@@ -47,9 +47,9 @@ from engine.query.index import get_generation
 done("import engine")
 index = open_index(sys.argv[1], follow=False)
 done("open, with check")
-import tokenizers, engine.encode.folder
+import tokenizers, engine.encode.models.folder
 done("import tokenizers")
-import onnxruntime, engine.encode.onnx
+import onnxruntime, engine.encode.execution.onnx
 done("import onnxruntime")
 get_generation(index).get_encoder()
 done("session, with check")
@@ -78,8 +78,8 @@ import json, sys, time
 import faiss
 import numpy as np
 from pathlib import Path
-from engine.index.flat import FlatIndex
-from engine.index.ivf import IvfIndex
+from engine.index.search.flat import FlatIndex
+from engine.index.search.ivf import IvfIndex
 from engine.records.generation import AnnSettings
 faiss.omp_set_num_threads(1)
 def anonymous():

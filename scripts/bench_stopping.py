@@ -26,10 +26,10 @@ from bench_screen import Review, load_vectors, reviews
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from engine.encode.encoder import encode_checked
-from engine.encode.recipe import clean_text
+from engine.encode.execution.encoder import encode_checked
+from engine.encode.models.recipe import clean_text
 from engine.options import DEFAULT_MODEL
-from engine.reindex.encoders import open_model_encoder
+from engine.reindex.encoding.encoders import open_model_encoder
 from engine.relevance.screening.randomtail import estimate_left
 from engine.relevance.screening.ranking import Pool, build_pool, estimate_share
 from engine.relevance.screening.simulation import simulate_orders

@@ -25,12 +25,12 @@ import numpy as np
 
 from engine import Filters, Index, Query, open_index
 from engine.corpus.words.folding import get_stemmer, split_words
-from engine.encode.sentences import split_sentences
+from engine.encode.texts.sentences import split_sentences
 from engine.options import MODES, Mode
+from engine.query.answers.verdict import Support, has_standards, judge_answer, measure_answer, weigh_evidence
 from engine.query.index import get_generation
-from engine.query.plan import encode_question, read_question
-from engine.query.ranking import rank_question
-from engine.query.verdict import Support, has_standards, judge_answer, measure_answer, weigh_evidence
+from engine.query.question.plan import encode_question, read_question
+from engine.query.ranks.ranking import rank_question
 from engine.records.answer import Level
 from engine.records.generation import Calibration
 

@@ -22,9 +22,9 @@ from bench_encode import CORES, exported, locate_default
 from numpy.typing import NDArray
 
 from engine.encode.cpu.contestants import Contestant, list_half
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import prepare_text
-from engine.encode.tokens import Tokens
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.recipe import prepare_text
+from engine.encode.texts.tokens import Tokens
 
 DEPTH = 10  # hits
 PAGE = 256  # texts encoded at once

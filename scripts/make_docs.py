@@ -21,9 +21,9 @@ import click
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import engine
-from engine.cli.group import SECTIONS, list_all_commands
-from engine.encode.catalogue import FIGURES, MODELS, format_cost, format_figures, list_model_notes
-from engine.references.places import format_omissions, format_places
+from engine.cli.frame.group import SECTIONS, list_all_commands
+from engine.encode.models.catalogue import FIGURES, MODELS, format_cost, format_figures, list_model_notes
+from engine.references.values.places import format_omissions, format_places
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 WRITTEN = "<!-- Written by scripts/make_docs.py. -->\n"

@@ -21,14 +21,14 @@ from filelock import FileLock
 from hypothesis import settings
 
 from engine.cli import main
-from engine.index.folder import IndexFolder
-from engine.index.manifest import dump_manifest, read_manifest
-from engine.index.segment import SegmentFiles, dump_receipt
+from engine.index.generations.folder import IndexFolder
+from engine.index.generations.manifest import dump_manifest, read_manifest
+from engine.index.generations.segment import SegmentFiles, dump_receipt
 from engine.options import SETTINGS, IndexSettings
 from engine.receipts import FileReceipt, open_json
 from engine.records.generation import SegmentReceipt
-from engine.reindex.order import Order, Report
-from engine.reindex.run import index_sources
+from engine.reindex.generation.order import Order, Report
+from engine.reindex.runs.run import index_sources
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -49,13 +49,13 @@ settings.load_profile("ci" if "CI" in os.environ else "gate")  # --hypothesis-pr
 # The files that take longest, longest first: a worker that began one of them last would leave the others idle.
 LONG = (
     "serve/test_browser.py",
-    "reindex/test_update.py",
+    "reindex/runs/test_update.py",
     "serve/api/test_openapi.py",
     "reindex/test_crash.py",
     "test_cli_nightly.py",
     "train/fit/test_training.py",
     "test_docs.py",
-    "encode/test_export.py",
+    "encode/original/test_export.py",
     "reindex/test_histories.py",
     "reindex/test_update_state.py",
     "test_several_segments.py",

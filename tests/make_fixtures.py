@@ -13,10 +13,10 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors, train
 from tokenizers.models import WordPiece
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import IndexSettings
-from engine.reindex.order import Order
-from engine.reindex.run import index_sources
+from engine.reindex.generation.order import Order
+from engine.reindex.runs.run import index_sources
 
 HERE = Path(__file__).parent
 DRUGS = (

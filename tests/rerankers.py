@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.encode.crossencoder.folder import RERANKER, seal_reranker
-from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
+from engine.encode.models.folder import GRAPH, TOKENIZER, WEIGHTS
 from engine.records.reranker import RerankerIdentity
 from tests.conftest import TOY_MODEL
 

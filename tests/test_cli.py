@@ -18,10 +18,10 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
-from engine.encode.folder import read_identity, write_receipt
-from engine.index.folder import IndexFolder
+from engine.encode.models.folder import read_identity, write_receipt
+from engine.index.generations.folder import IndexFolder
 from engine.records.answer import Hit
-from engine.references.fields import COLUMNS
+from engine.references.values.fields import COLUMNS
 from engine.terminal import dump_json, make_printable
 from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl, segment_of
 
@@ -270,7 +270,7 @@ def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine_pr
 
 
 def test_a_locked_index_is_exit_4(toy: IndexFolder, engine_process: Run) -> None:
-    from engine.index.lock import lock_for_writing
+    from engine.index.files.lock import lock_for_writing
 
     with lock_for_writing(toy.lock):
         done = engine_process("index", TOY)

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROWS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine import open_index
-from engine.index.folder import IndexFolder
-from engine.index.lock import lock_for_writing
+from engine.index.files.lock import lock_for_writing
+from engine.index.generations.folder import IndexFolder
 from tests.conftest import jsonl
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

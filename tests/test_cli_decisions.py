@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from engine.cli import main
 from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 
 Run = Callable[..., Result]
 

@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine import open_index
-from engine.cli import evaluate, knownitems, main  # noqa: F401  their commands are added to the group
-from engine.index.folder import IndexFolder
+from engine.cli import main
+from engine.cli.quality import evaluate, knownitems  # noqa: F401  their commands are added to the group
+from engine.index.generations.folder import IndexFolder
 from engine.relevance.sets.judgments import Judgments, read_judgments
 from engine.relevance.sets.runs import read_run
 from engine.relevance.sets.testset import SetText, TestSet, read_set, write_set
@@ -92,7 +93,7 @@ def test_queries_and_judgments_come_from_files(toy: IndexFolder, tmp_path: Path)
     (tmp_path / "qrels.txt").write_text(
         "q1 0 toy-01 1\nq1 0 toy-01 1\nq1 0 gone\x07 1\nq2 0 toy-02 0\n", encoding="utf-8"
     )
-    code = "import engine.cli.evaluate; from engine.cli import main; main()"
+    code = "import engine.cli.quality.evaluate; from engine.cli import main; main()"
     command = [sys.executable, "-c", code, "evaluate", "--indexes", tmp_path / "indexes", "-i", "toy"]
     files = ["--queries", tmp_path / "q.tsv", "--qrels", tmp_path / "qrels.txt"]
     done = subprocess.run([*command, *files], capture_output=True, text=True, cwd=ROOT, timeout=100)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-import engine.cli.explain_card
+import engine.cli.training.explain_card
 from engine.cli import main
 from tests.train.modelcard.cards import FITTED
 
@@ -65,9 +65,9 @@ def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "card.md").write_text(FITTED, encoding="utf-8")
     heavy = ("torch", "transformers", "sentence_transformers", "faiss", "pyarrow", "tokenizers")
     code = (
-        "import sys, engine.cli.explain_card; from engine.cli import main\n"
+        "import sys, engine.cli.training.explain_card; from engine.cli import main\n"
         f"main(['explain-card', {str(tmp_path / 'card.md')!r}], standalone_mode=False)\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout.splitlines()[-1] == "[]", engine.cli.explain_card.__name__
+    assert done.stdout.splitlines()[-1] == "[]", engine.cli.training.explain_card.__name__

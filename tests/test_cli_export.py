@@ -10,7 +10,7 @@ import pytest
 
 from engine.collect.source import read_source
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import open_index
 from engine.records.abstract import Abstract
 

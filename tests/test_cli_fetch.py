@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from tests.collect.fetch.literature import Library, Paper, serve_library
 from tests.conftest import ROOT
 

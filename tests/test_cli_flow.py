@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.corpus.storage.journal import DecisionKind
-from engine.index.folder import IndexFolder
-from engine.review.reviews import NewLabel, Review, ReviewSettings
+from engine.index.generations.folder import IndexFolder
+from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
 
 Run = Callable[..., CompletedProcess[str]]
 RIS = "TY  - JOUR\nTI  - {}\nAB  - Text.\nDO  - {}\nER  - \n"

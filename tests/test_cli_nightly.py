@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from engine import open_index
-from engine.index.folder import IndexFolder
-from engine.index.lock import lock_for_writing
-from engine.index.segment import SegmentFiles
-from engine.reindex import seal
-from engine.reindex import verify as verifying
-from engine.reindex.verify import verify
+from engine.index.files.lock import lock_for_writing
+from engine.index.generations.folder import IndexFolder
+from engine.index.generations.segment import SegmentFiles
+from engine.reindex.generation import seal
+from engine.reindex.generation import verify as verifying
+from engine.reindex.generation.verify import verify
 from tests.collect.fetch.mirrors import Shelf, http_mirror
 from tests.conftest import ROOT, Command, jsonl, segment_of
-from tests.reindex.test_update import article, pubmed
+from tests.reindex.runs.test_update import article, pubmed
 
 SCRIPT = ROOT / "scripts" / "nightly_reindex"
 FILES = [f"pubmed26n130{n}.xml.gz" for n in range(1, 5)]
@@ -390,7 +390,7 @@ def test_a_published_segment_is_looked_through_once_a_night(night: Command, monk
 def test_a_file_damaged_after_it_was_published_is_found_in_the_same_night(
     toy: IndexFolder, night: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.reindex import nightly
+    from engine.reindex.runs import nightly
 
     plain = nightly.reindex
 
@@ -430,7 +430,7 @@ def test_a_fault_of_the_engine_is_in_the_log_without_secrets(
     def fail(*_: object) -> None:
         raise LookupError("no such thing: https://ann:s3cret@example.org/")
 
-    monkeypatch.setattr("engine.reindex.nightly.reindex", fail)
+    monkeypatch.setattr("engine.reindex.runs.nightly.reindex", fail)
     done = night("--offline")
     assert done.returncode == 1 and "Traceback" in done.stderr and "s3cret" not in done.stderr
     assert logged(toy)[0]["error"] == "LookupError: no such thing: https://***@example.org/"

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli import main
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query.searchlog import read_record
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from tests.conftest import TOY_MODEL
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

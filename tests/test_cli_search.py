@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.index.folder import IndexFolder
-from engine.reindex.order import Report
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.order import Report
 from tests.test_cli import on_terminal
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from tests.conftest import CURRENT, ROOT, copy_toy, segment_of
 from tests.serve.conftest import Running, serving
 

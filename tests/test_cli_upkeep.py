@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.index.folder import IndexFolder
-from engine.index.manifest import FORMAT_VERSION, read_manifest
+from engine.index.generations.folder import IndexFolder
+from engine.index.generations.manifest import FORMAT_VERSION, read_manifest
 from tests.conftest import TOY, TOY_MODEL, jsonl
-from tests.index.test_folder import resigned
-from tests.reindex.test_run import tree
-from tests.reindex.test_update import RETRACTED, article, pubmed
+from tests.index.generations.test_folder import resigned
+from tests.reindex.runs.test_run import tree
+from tests.reindex.runs.test_update import RETRACTED, article, pubmed
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

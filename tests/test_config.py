@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.template import format_template
+from engine.cli.upkeep.template import format_template
 from engine.config import Config, Settings, SourcePattern
 from engine.errors import ConfigError
 from engine.options import DEFAULT_WEIGHT

@@ -19,9 +19,9 @@ import click
 import pytest
 
 from engine.cli import main
-from engine.cli.group import list_all_commands
+from engine.cli.frame.group import list_all_commands
 from engine.collect.source import FORMATS
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import FILTERS
 from tests.conftest import ROOT, SAMPLE
 

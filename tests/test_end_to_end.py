@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engine import open_index
-from engine.index.folder import IndexFolder
-from engine.reindex.verify import verify
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.verify import verify
 from tests.conftest import SAMPLE
 
 GOLDEN_NDCG_AT_10 = 0.8349  # mean over the 18 judged queries

@@ -21,8 +21,8 @@ from engine.collect.values.omissions import OMITTED, list_omitted
 from engine.errors import SourceError
 from engine.files import sniff_delimiter
 from engine.records.abstract import Abstract, Rejection
-from engine.references.citation import Cited
 from engine.references.formats import render_records
+from engine.references.values.citation import Cited
 from tests.conftest import ROOT
 
 Raw = list[tuple[str, str]]  # (tag, value) of one record

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.index.folder import IndexFolder
-from engine.reindex.order import Report
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.order import Report
 from tests.conftest import CURRENT, ROOT, SAMPLE, TOY_MODEL, Command
 
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
-from engine.cli.group import SECTIONS, _summarise_help, list_all_commands
+from engine.cli.frame.group import SECTIONS, _summarise_help, list_all_commands
 
 VERBS = set(
     "Add Bring Check Choose Compare Count Decide Describe Explain Fetch Find Go Keep List Make Measure Merge Rank Repeat Replace "

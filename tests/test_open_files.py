@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.index.folder import IndexFolder
-from engine.reindex import run as running
-from engine.reindex.merges import Merges
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.merges import Merges
+from engine.reindex.runs import run as running
 from tests.conftest import Command, jsonl, order_of, silent
 
 MANY = 20

@@ -9,7 +9,7 @@ import pytest
 from engine.cli import main
 from engine.errors import UsageError
 from engine.options import BY_FIELD, FILTERS, Filters, Query, ValueKind, describe_unknown, parse_years
-from engine.query.filterwords import describe_filters
+from engine.query.question.filterwords import describe_filters
 from engine.serve.api.openapi import dump_document
 from engine.serve.api.tools import _TOOLS
 from engine.serve.pages.links import State

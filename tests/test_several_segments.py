@@ -13,15 +13,15 @@ import pytest
 
 from engine import Filters, Query, open_index
 from engine.errors import AbstractNotFoundError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import MODES, Mode
 from engine.query.index import Index
-from engine.reindex.rollback import roll_back
-from engine.reindex.verify import verify
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.rollback import roll_back
 from engine.serve.work.drawing import draw_map_of
 from engine.serve.work.facets import read_facets
 from tests.conftest import TOY, TOY_MODEL, Command, command_environment, jsonl
-from tests.reindex.test_update import RETRACTED, article, pubmed
+from tests.reindex.runs.test_update import RETRACTED, article, pubmed
 from tests.serve.conftest import client_of
 
 TEXTS = ("gout", "colchicine in gout", "knee pain and prednisone", "lupus")

@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("torch", reason="needs the [cpu] extra")
 
 from engine import Query, open_index
-from engine.encode.onnx import OnnxEncoder
-from engine.index.folder import IndexFolder
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index
 from engine.records.encoder import Encoded
-from engine.reindex.run import index_sources
+from engine.reindex.runs.run import index_sources
 from engine.relevance.scoring.exhaustive import search_documents
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import SetText, TestSet

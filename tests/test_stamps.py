@@ -8,7 +8,7 @@ import pytest
 
 from engine import stamps
 from engine.config import count_cores
-from engine.encode.threads import get_default_layout, measure_layout
+from engine.encode.execution.threads import get_default_layout, measure_layout
 from engine.receipts import FileReceipt
 from tests.conftest import ROOT
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LOADED = ("engine.cli", "engine.reindex.run", "onnxruntime", "faiss", "tantivy", "tokenizers", "lxml.etree")
+LOADED = ("engine.cli", "engine.reindex.runs.run", "onnxruntime", "faiss", "tantivy", "tokenizers", "lxml.etree")
 
 
 class WarmProcess:

@@ -1,26 +1,33 @@
 """The command line, with thin commands. Stages are imported inside the commands, so that help appears at once.
 
-Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one every night (``schedule`` writes the files
-for systemd and cron), ``find`` searches them, ``references`` and ``vectors`` write what they hold, ``look`` shows and
-checks them, ``translate`` shows how a Boolean search is read, ``duplicates`` decides on duplicates, ``compact`` merges
-segments, ``backup`` copies an index and restores it, ``tune`` tunes a large one. ``recall`` and ``rerun`` check
-searches, ``suggest`` builds them from known records, ``chase`` follows citations, ``screen`` ranks records for
-screening, ``review`` keeps decisions, ``flow`` counts them for a diagram, ``serve`` serves browsers and programs.
-``models`` lists models; ``similarity`` compares texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``,
-``promote`` and ``explain_card`` deal with encoders.
-
-``options`` and ``judgments`` are what several commands read, ``delivery``, ``hits`` and ``table`` how hits are printed
-and written, ``curve`` how a recall curve is drawn, and ``group`` turns errors into messages and exit codes.
+Next: nothing. The rooms: ``frame`` is what several commands share: ``group`` turns errors into messages and exit codes,
+``options`` are read by many, ``delivery``, ``hits`` and ``table`` print and write hits, and ``curve`` draws a recall
+curve. ``upkeep``: ``fetch`` gets records by a query, ``build`` makes and updates indexes (``template`` writes a new
+index.toml), ``nightly`` updates one every night (``schedule`` writes the files for systemd and cron), ``look`` shows
+and checks them, ``duplicates`` decides on duplicates, ``compact`` merges segments, ``backup`` copies and restores an
+index, ``tune`` tunes a large index. ``search``: ``find`` searches, ``batch`` many times, ``references`` and ``vectors``
+write what an index holds, ``translate`` shows how a Boolean search is read, ``recall`` and ``rerun`` check searches,
+``suggest`` builds them from known records, ``chase`` follows citations, and ``similarity`` compares texts.
+``screening``: ``screen`` ranks records for screening, ``review`` keeps decisions, ``flow`` counts them for a diagram.
+``quality``: ``models`` lists models; ``evaluate`` and ``knownitems`` measure rankings by ``judgments``. ``training``:
+``train``, ``promote`` and ``explain_card`` deal with encoders. ``serve`` serves browsers and programs.
 """
 
 # isort: off
-# commands are listed in this order
-from engine.cli import build, fetch, nightly, find, references, vectors, look, duplicates
-from engine.cli import translate, recall, suggest, chase, rerun, similarity, compact, backup, tune
-from engine.cli import evaluate, knownitems, models, screen, review, flow, serve, train, promote, explain_card
+from engine.cli.upkeep import build, fetch, nightly  # commands are listed in this order
+from engine.cli.search import find, references, vectors
+from engine.cli.upkeep import look, duplicates
+from engine.cli.search import translate, recall, suggest, chase, rerun, similarity
+from engine.cli.upkeep import compact, backup, tune
+from engine.cli.quality import evaluate, knownitems, models
+from engine.cli.screening import screen, review, flow
+from engine.cli import serve
+from engine.cli.training import train, promote, explain_card
 
 # isort: on
-from engine.cli.group import main
+from engine.cli.frame.group import main
+
+ROOMS = ("frame", "upkeep", "search", "screening", "quality", "training")  # a room imports only rooms to its left
 
 __all__ = [
     "backup",
@@ -50,6 +57,5 @@ __all__ = [
     "train",
     "translate",
     "tune",
-    "references",
     "vectors",
 ]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from engine.cli.group import main
-from engine.cli.options import INDEXES, add_options, find_login
+from engine.cli.frame.group import main
+from engine.cli.frame.options import INDEXES, add_options, find_login
 from engine.config import Config, serve_token
 from engine.errors import MissingExtraError, UsageError
 from engine.terminal import say

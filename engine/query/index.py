@@ -16,21 +16,17 @@ import numpy as np
 from engine.config import Settings
 from engine.corpus.history import find_changed
 from engine.corpus.storage.store import RecordSource
-from engine.encode.encoder import Encoder
+from engine.encode.execution.encoder import Encoder
 from engine.errors import CorruptError, GenerationError, NoGenerationError, UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import DEFAULT_MODE, NO_RERANKER, RELEVANCE, SIMILAR_MODE, Filters, Mode, Query
 from engine.phrases import pluralize
-from engine.query.answer import EXPLAINED, answer_queries, answer_query
-from engine.query.chase import Chase, ChaseRoute, chase_citations
-from engine.query.generation import OpenGeneration, open_kept, open_latest
-from engine.query.location import Located, Recall, locate_hits, measure_recall
-from engine.query.ordering import sort_ids
-from engine.query.plan import encode_texts, read_question
-from engine.query.reranking import complete_reranking
-from engine.query.storedvectors import read_points
-from engine.query.suggestion import Suggestion, suggest_searches
-from engine.query.validation import (
+from engine.query.answers.answer import EXPLAINED, answer_queries, answer_query
+from engine.query.answers.location import Located, Recall, locate_hits, measure_recall
+from engine.query.opening.generation import OpenGeneration, open_kept, open_latest
+from engine.query.question.ordering import sort_ids
+from engine.query.question.plan import encode_texts, read_question
+from engine.query.question.validation import (
     check_fusion,
     check_query,
     check_query_texts,
@@ -38,6 +34,10 @@ from engine.query.validation import (
     check_vector,
     resolve_since,
 )
+from engine.query.ranks.reranking import complete_reranking
+from engine.query.seeds.chase import Chase, ChaseRoute, chase_citations
+from engine.query.seeds.suggestion import Suggestion, suggest_searches
+from engine.query.storedvectors import read_points
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
 from engine.records.encoder import Vectors

@@ -15,9 +15,9 @@ from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tree import Search
 from engine.corpus.words.wording import parse_wording
 from engine.phrases import pluralize
-from engine.query.filterwords import describe_filters
-from engine.query.ordering import count_sorted, describe_sort
-from engine.query.plan import FED_BACK
+from engine.query.question.filterwords import describe_filters
+from engine.query.question.ordering import count_sorted, describe_sort
+from engine.query.question.plan import FED_BACK
 from engine.query.searchlog import REMOVED, Record, RecordedSource
 
 _MONTHS = (

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from engine import __version__
 from engine.corpus.history import read_events
 from engine.errors import EncoderMismatchError, EngineError, GenerationError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Query
-from engine.query.generation import OpenGeneration, explain_not_kept
 from engine.query.index import Index, answer_recorded, get_generation
-from engine.query.ranking import list_rule_numbers
-from engine.query.rerankers import list_rerankers
+from engine.query.opening.generation import OpenGeneration, explain_not_kept
+from engine.query.opening.rerankers import list_rerankers
+from engine.query.ranks.ranking import list_rule_numbers
 from engine.query.searchlog import Record, describe_mesh_tree, hash_result
 from engine.records.answer import SCORE_DECIMALS, Answer
 from engine.records.generation import Manifest

@@ -16,11 +16,11 @@ from engine.corpus.boolean.strategy import read_search
 from engine.corpus.flow import Flow, OriginFlow
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
 from engine.options import FUSIONS, MODES, NO_RERANKER, Filters, Query
-from engine.query.flows import read_flow
-from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
-from engine.query.ranking import list_rule_numbers
-from engine.query.validation import freeze_lists, resolve_since
+from engine.query.opening.flows import read_flow
+from engine.query.opening.generation import OpenGeneration
+from engine.query.question.validation import freeze_lists, resolve_since
+from engine.query.ranks.ranking import list_rule_numbers
 from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.answer import SCORE_DECIMALS, Answer, Hit
 from engine.records.reranker import RerankerIdentity

@@ -10,11 +10,11 @@ import numpy as np
 
 from engine.corpus.storage.resolution import resolve_ids
 from engine.errors import AbstractNotFoundError
-from engine.index.vectorfolder import VectorBlock, VectorFacts, write_vector_folder
+from engine.index.generations.vectorfolder import VectorBlock, VectorFacts, write_vector_folder
 from engine.phrases import pluralize
 from engine.progress import Progress
-from engine.query.generation import OpenGeneration
-from engine.query.plan import name_some
+from engine.query.opening.generation import OpenGeneration
+from engine.query.question.plan import name_some
 from engine.records.encoder import Vectors
 
 _BLOCK = 4096  # records read at once

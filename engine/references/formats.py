@@ -9,17 +9,17 @@ from pathlib import Path
 
 from engine import files
 from engine.errors import UsageError
-from engine.references.bibliography import STYLES, write_references
-from engine.references.bibtex import write_bibtex
-from engine.references.citation import Cited
-from engine.references.csl import write_csl
-from engine.references.endnote import write_endnote
-from engine.references.markdown import write_markdown
-from engine.references.medline import write_medline
-from engine.references.objects import write_json_array, write_json_lines
-from engine.references.ris import write_ris
-from engine.references.table import write_delimited
-from engine.references.workbook import write_workbook
+from engine.references.values.citation import Cited
+from engine.references.writers.bibliography import STYLES, write_references
+from engine.references.writers.bibtex import write_bibtex
+from engine.references.writers.csl import write_csl
+from engine.references.writers.endnote import write_endnote
+from engine.references.writers.markdown import write_markdown
+from engine.references.writers.medline import write_medline
+from engine.references.writers.objects import write_json_array, write_json_lines
+from engine.references.writers.ris import write_ris
+from engine.references.writers.table import write_delimited
+from engine.references.writers.workbook import write_workbook
 
 _Pieces = Callable[[Iterable[Cited], str], Iterator[str]]  # of a text, from records and a line about the search
 

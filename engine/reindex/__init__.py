@@ -1,14 +1,26 @@
 """Stage 7. In: source files and the current generation. Out: the next generation, verified and published.
 
-``run`` makes the next generation from files (``order`` has its input and its report), ``filegroups`` several of them in
-one run. ``update`` reindexes: ``sources`` lists the files that index.toml names, ``plan`` selects the new ones and
-guards against mass changes. In a run, ``gather`` fills the corpus, ``encoders`` finds the encoder and ``vectorise``
-encodes new and changed texts; ``shards`` keep their vectors if the run stops, ``spool`` keeps memory bounded, and
-``vectorsource`` has vectors that were computed elsewhere.
-``merges`` chooses the old segments that the new one replaces, ``generationfiles`` opens those of the current and the
-next generation, and ``words`` writes the words.
-``compaction`` merges all segments. ``searchable`` builds and ``tune`` tunes a large index; ``retune`` tunes it
-alone. ``calibrate`` measures random cosines, ``standards`` what ``otherfields`` reach, ``corpusmap`` draws the map,
-``seal`` and ``verify`` check, ``rollback`` goes back to an older generation. ``history`` and ``summary`` describe what
-was done. ``nightly`` is the nightly run, ``nights`` its log, and ``gaps`` finds missing update files.
+The rooms, in the order of the data. ``intake``: ``sources`` lists the files that index.toml names, ``plan`` selects the
+new ones and guards against mass changes, ``gaps`` finds missing update files, ``reading`` reads ahead, and ``gather``
+fills the draft of the corpus. ``measures``: ``tune`` measures the search settings of a large index, ``standards`` what
+``otherfields`` reach. ``encoding``: ``encoders`` finds the encoder and ``vectorise`` encodes new and changed texts;
+``shards`` keep their vectors if the run stops, ``spool`` keeps memory bounded, and ``vectorsource`` has vectors that
+were computed elsewhere.
+
+``generation``: ``order`` has the input, the state and the report of a run. ``merges`` chooses the old segments that the
+new one replaces, ``generationfiles`` opens those of both generations, and ``words`` writes the words. ``searchable``
+builds a large index, ``calibrate`` measures random cosines, ``corpusmap`` draws the map, ``seal`` and ``verify`` check.
+``reports``: ``filetable`` and ``summary`` describe a run, ``forecast`` says what it needs, ``history`` lists
+generations, and ``nights`` is the log of the nightly runs.
+
+``runs``: ``run`` makes the next generation from files, ``filegroups`` from several groups of them, and ``update`` from
+the sources. ``compaction`` merges all segments, ``retune`` tunes a large index, ``decisions`` applies what people say
+of duplicates (``duplicatereport`` lists them), ``rollback`` goes back to an older generation, and ``nightly`` is the
+nightly run.
+
+``copies``: ``backup`` copies an index as one of its generations has it (``pin`` keeps that from being pruned),
+``archive`` writes and reads tar files, ``backupreceipt`` lists the files and their checksums, and ``restore`` checks a
+copy and puts it in place.
 """
+
+ROOMS = ("intake", "measures", "encoding", "generation", "reports", "runs", "copies")  # in data-flow order

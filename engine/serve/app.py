@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.config import count_cores
 from engine.errors import EncoderError, EngineError, UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.serve.api import openapi
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.api.handlers import search_batch

@@ -6,9 +6,9 @@ import pytest
 
 from engine.corpus.facets import count_names, count_values, count_years, read_years_and_journals
 from engine.corpus.storage.store import Corpus, open_database
-from engine.index.folder import IndexFolder
-from engine.query.opening import open_corpus
-from engine.reindex.order import Report
+from engine.index.generations.folder import IndexFolder
+from engine.query.opening.corpus import open_corpus
+from engine.reindex.generation.order import Report
 from tests.conftest import Lasting
 
 Add = Callable[..., Report]

@@ -7,7 +7,7 @@ import pytest
 from engine.corpus import ordering
 from engine.corpus.ordering import order_ids
 from engine.corpus.storage.store import Corpus
-from engine.query.opening import open_corpus
+from engine.query.opening.corpus import open_corpus
 from tests.conftest import Lasting
 
 # Ids 41 to 45 of the toy index; the first two are written again in a later generation.

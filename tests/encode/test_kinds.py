@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the [cpu] extra")
 
-from engine.encode.export import export_encoder
-from engine.encode.model import identify
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.probes import PROBES
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.model import identify
+from engine.encode.original.export import export_encoder
+from engine.encode.texts.probes import PROBES
 from tests.encode.kinds import KINDS
 
 TEXTS = (*PROBES, "knee pain and gout in runners, " * 30)

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from engine.errors import EncoderMismatchError, UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Query
 from engine.query import batches
 from engine.query.batches import answer_each, split_pages

@@ -9,11 +9,11 @@ import pytest
 
 from engine import Filters, Index, Query, open_index
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import MODES
 from engine.query.prisma import write_paragraph
 from engine.query.searchlog import make_record
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from tests.conftest import Lasting
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.query.ranking import _diversify_ranking
+from engine.query.ranks.ranking import _diversify_ranking
 from engine.records.encoder import Vectors
 
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]

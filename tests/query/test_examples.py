@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from engine.errors import UsageError
-from engine.query.plan import _mix_examples
+from engine.query.question.plan import _mix_examples
 
 NONE = np.empty((0, 2), np.float32)
 EAST, NORTH, WEST = (np.array(v, np.float32) for v in ([1, 0], [0, 1], [-1, 0]))

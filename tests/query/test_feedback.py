@@ -7,11 +7,11 @@ import pytest
 
 from engine import Filters, Query, open_index
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Mode
 from engine.query.index import get_generation
-from engine.query.plan import FED_BACK
 from engine.query.prisma import write_paragraph
+from engine.query.question.plan import FED_BACK
 from engine.query.rerun import rerun
 from engine.query.searchlog import dump_record, make_record, read_record
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.options import FUSIONS, Fusion
-from engine.query.ranking import DEPTH, _add_scored, _choose_weight, _fuse_rankings, _share_scores
+from engine.query.ranks.ranking import DEPTH, _add_scored, _choose_weight, _fuse_rankings, _share_scores
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 

@@ -19,7 +19,7 @@ import pytest
 from engine import Filters, Hit, Index, Query, open_index
 from engine.corpus.history import read_events
 from engine.corpus.storage.store import RecordSource
-from engine.encode.folder import read_identity, write_receipt
+from engine.encode.models.folder import read_identity, write_receipt
 from engine.errors import (
     AbstractNotFoundError,
     CorruptError,
@@ -29,14 +29,14 @@ from engine.errors import (
     NoGenerationError,
     UsageError,
 )
-from engine.index.corpusmap import read_layout, read_points
-from engine.index.folder import IndexFolder
-from engine.index.ivf import IvfIndex
+from engine.index.generations.folder import IndexFolder
+from engine.index.map.corpusmap import read_layout, read_points
+from engine.index.search.ivf import IvfIndex
 from engine.options import IndexSettings
 from engine.query.index import get_generation
-from engine.reindex.order import Report
-from engine.reindex.rollback import roll_back
-from engine.reindex.verify import verify
+from engine.reindex.generation.order import Report
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.rollback import roll_back
 from tests.conftest import CURRENT, TOY, TOY_MODEL, copy_toy, segment_of, silent
 
 Add = Callable[..., Report]
@@ -199,8 +199,8 @@ def test_a_pinned_index_answers_after_its_generation_was_deleted(toy: IndexFolde
 def test_a_following_index_changes_its_encoder_with_the_generation(toy: IndexFolder, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs the [cpu] extra")
 
-    from engine.reindex.order import Order
-    from engine.reindex.run import index_sources
+    from engine.reindex.generation.order import Order
+    from engine.reindex.runs.run import index_sources
 
     other = Path(shutil.copytree(TOY_MODEL, tmp_path / "other"))
     path = other / "1_Pooling" / "config.json"

@@ -11,9 +11,9 @@ import pytest
 
 from engine import open_index
 from engine.errors import CorruptError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query import index as indexing
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from tests.conftest import ROOT, segment_of
 
 Damage = Callable[[Path], object]

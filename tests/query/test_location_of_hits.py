@@ -8,11 +8,11 @@ import pytest
 from engine import Filters, Index, Query, open_index
 from engine.deadline import Deadline, limit_time
 from engine.errors import BusyError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import MODES, Mode
-from engine.query import location as choosing
-from engine.query.location import _list_reaches
-from engine.query.ranking import Ranking
+from engine.query.answers import location as choosing
+from engine.query.answers.location import _list_reaches
+from engine.query.ranks.ranking import Ranking
 from engine.records.answer import Hit
 
 MORE: tuple[dict[str, object], ...] = (
@@ -92,7 +92,7 @@ def test_depths_by_hand() -> None:
 def test_by_meaning_the_rank_of_a_hit_is_found_below_all_depths(
     toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
 ) -> None:
-    monkeypatch.setattr("engine.query.ranking._POOL", 4)
+    monkeypatch.setattr("engine.query.ranks.ranking._POOL", 4)
     monkeypatch.setattr(choosing, "_REACHES", (5,))
     query = replace(Query("gout", mode="semantic", top_k=3), **more)  # type: ignore[arg-type]
     with open_index(toy.path) as index:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.query.explanation import find_percentile
+from engine.query.answers.explanation import find_percentile
 from engine.records.generation import Calibration
 
 SCORES = st.floats(-1, 1).map(lambda score: float(np.float32(score)))

@@ -4,9 +4,9 @@ import pytest
 
 from engine import Query, open_index
 from engine.errors import GenerationError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import get_generation
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 
 Add = Callable[..., Report]
 NEW = {"id": "new", "title": "Gout", "abstract": "Gout in knees."}

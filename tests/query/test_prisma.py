@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.options import Filters, Query
-from engine.query.filterwords import describe_filters
 from engine.query.prisma import _DAYS, describe_sources, list_appendix, write_paragraph
+from engine.query.question.filterwords import describe_filters
 from engine.query.searchlog import Record, RecordedSource
 
 RECORD = Record(

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine import open_index
-from engine.index.folder import IndexFolder
-from engine.reindex.order import Report
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.order import Report
 from tests.conftest import ROOT
 
 READERS = 6

@@ -19,9 +19,9 @@ from engine.errors import (
     NoGenerationError,
     UsageError,
 )
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import FUSIONS, MODES, Filters, Query, ValueKind
-from engine.query import ranking
+from engine.query.ranks import ranking
 from engine.query.rerun import open_recorded, rerun
 from engine.query.searchlog import (
     Record,
@@ -34,8 +34,8 @@ from engine.query.searchlog import (
 )
 from engine.receipts import open_json, seal_json
 from engine.records.answer import Hit
-from engine.reindex.order import Report
-from engine.reindex.rollback import roll_back
+from engine.reindex.generation.order import Report
+from engine.reindex.runs.rollback import roll_back
 from tests.conftest import segment_of
 
 Add = Callable[..., Report]

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from engine import open_index
-from engine.encode.recipe import hash_text, prepare_text
+from engine.encode.models.recipe import hash_text, prepare_text
 from engine.errors import AbstractNotFoundError, CorruptError, UsageError
-from engine.index import vectorfolder
-from engine.index.folder import IndexFolder
-from engine.index.vectorfolder import VectorBlock, VectorFacts, write_vector_folder
+from engine.index.generations import vectorfolder
+from engine.index.generations.folder import IndexFolder
+from engine.index.generations.vectorfolder import VectorBlock, VectorFacts, write_vector_folder
 from engine.query import storedvectors
 from engine.query.index import get_generation
 from engine.query.storedvectors import export_vectors
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from tests.conftest import silent
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,9 +12,9 @@ from engine.collect.source import read_source
 from engine.collect.values.fields import build_abstract_entries
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Hit
-from engine.references.bibtex import write_bibtex
-from engine.references.citation import Cited
 from engine.references.formats import write
+from engine.references.values.citation import Cited
+from engine.references.writers.bibtex import write_bibtex
 
 
 def cite(record: Abstract, rank: int = 1, score: float = 0.5, **more: object) -> Cited:

@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import EngineError, UsageError
 from engine.records.abstract import Abstract
-from engine.references.citation import Cited
 from engine.references.formats import FORMATS, check_format, render_records, write
+from engine.references.values.citation import Cited
 from tests.references.found import BARE, FULL, cite, cite_all
 
 LONG = [cite(Abstract(str(n), f"Title {n}", os.urandom(500).hex()), n + 1) for n in range(200)]

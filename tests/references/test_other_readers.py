@@ -15,8 +15,8 @@ import pytest
 
 from engine.collect.source import read_source
 from engine.records.abstract import Abstract
-from engine.references.citation import Cited
 from engine.references.formats import write
+from engine.references.values.citation import Cited
 from tests.references.found import BARE, FULL, NO_TITLE
 
 RECORDS = [FULL, BARE, NO_TITLE]

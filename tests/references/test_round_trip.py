@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from engine.collect.source import check_source, read_source
 from engine.collect.values.export import _FORMULA
 from engine.records.abstract import TEXT_FIELDS, Abstract
-from engine.references.citation import Cited
-from engine.references.fields import BREAKS
 from engine.references.formats import write
+from engine.references.values.citation import Cited
+from engine.references.values.fields import BREAKS
 from tests.conftest import examples
 from tests.references.found import BARE, FULL, NO_TITLE, abstracts, as_exported, read_back, write_without_mark
 

@@ -21,11 +21,11 @@ import pytest
 
 from engine import open_index
 from engine.config import Settings
-from engine.index.folder import IndexFolder
-from engine.index.manifest import read_manifest
-from engine.reindex.order import Order
-from engine.reindex.run import index_sources
-from engine.reindex.verify import verify
+from engine.index.generations.folder import IndexFolder
+from engine.index.generations.manifest import read_manifest
+from engine.reindex.generation.order import Order
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.run import index_sources
 from tests.conftest import copy_toy, jsonl, silent
 from tests.warmprocess import WarmProcess
 

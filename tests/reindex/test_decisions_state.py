@@ -20,9 +20,9 @@ from engine.corpus.storage.idsets import NO_IDS
 from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.storage.store import Corpus, SegmentDatabase
 from engine.records.abstract import SOURCE_FIELDS
-from engine.reindex.gather import Gathered, hash_prepared
-from engine.reindex.order import Order
-from engine.reindex.run import read_all
+from engine.reindex.generation.order import Order
+from engine.reindex.intake.gather import Gathered, hash_prepared
+from engine.reindex.runs.run import read_all
 from tests.conftest import examples, silent
 from tests.corpus.drafts import publish
 

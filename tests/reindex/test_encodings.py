@@ -8,18 +8,18 @@ import pytest
 
 from engine.encode.cpu import contest, encoder
 from engine.encode.cpu.contestants import Contestant
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import prepare_text
-from engine.encode.tokens import Tokens
-from engine.index.flat import FlatIndex
-from engine.index.folder import IndexFolder
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.recipe import prepare_text
+from engine.encode.texts.tokens import Tokens
+from engine.index.generations.folder import IndexFolder
+from engine.index.search.flat import FlatIndex
 from engine.query.index import open_index
 from engine.records.encoder import Vectors
 from engine.records.generation import Encoding, join_encodings
-from engine.reindex.order import Report
-from engine.reindex.run import index_sources
-from engine.reindex.summary import format_status, summarise_report
-from engine.reindex.verify import verify
+from engine.reindex.generation.order import Report
+from engine.reindex.generation.verify import verify
+from engine.reindex.reports.summary import format_status, summarise_report
+from engine.reindex.runs.run import index_sources
 from tests.conftest import TOY, TOY_MODEL, order_of, silent
 
 Use = Callable[[str | None], None]

@@ -16,14 +16,14 @@ from engine.config import Settings
 from engine.corpus.flow import count_flow
 from engine.corpus.history import find_changed, find_differences, read_events
 from engine.errors import SourceError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Filters, Query
 from engine.query.index import get_generation, open_index
-from engine.query.opening import open_corpus
-from engine.reindex.compaction import compact_index
-from engine.reindex.rollback import roll_back
-from engine.reindex.run import index_sources
-from engine.reindex.verify import verify
+from engine.query.opening.corpus import open_corpus
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.compaction import compact_index
+from engine.reindex.runs.rollback import roll_back
+from engine.reindex.runs.run import index_sources
 from tests.conftest import CURRENT, TOY_MODEL, examples, order_of, silent
 
 WORDS = ("gout", "knee", "lupus", "colchicine", "pain", "trial")

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from engine.config import Settings
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Filters, Query
 from engine.query.index import open_index
-from engine.reindex.compaction import compact_index
-from engine.reindex.order import Report
-from engine.reindex.run import index_sources
-from engine.reindex.verify import verify
+from engine.reindex.generation.order import Report
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.compaction import compact_index
+from engine.reindex.runs.run import index_sources
 from tests.conftest import CURRENT, TOY_MODEL, order_of, silent
 
 MODES = ("semantic", "keyword", "hybrid")

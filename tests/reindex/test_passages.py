@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from engine import Filters, Query, open_index
-from engine.encode.passages import load_recipe
-from engine.encode.recipe import PASSAGES, RECIPE
+from engine.encode.models.recipe import PASSAGES, RECIPE
+from engine.encode.texts.passages import load_recipe
 from engine.errors import ConfigError, EncoderMismatchError
-from engine.index.flat import FlatIndex
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
+from engine.index.search.flat import FlatIndex
 from engine.options import MODES
 from engine.query.index import get_generation
-from engine.reindex.order import Report
-from engine.reindex.rollback import roll_back
-from engine.reindex.run import index_sources
-from engine.reindex.verify import verify
+from engine.reindex.generation.order import Report
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.rollback import roll_back
+from engine.reindex.runs.run import index_sources
 from tests.conftest import TOY_MODEL, jsonl, order_of, silent
 
 Index = Callable[..., Report]
@@ -103,7 +103,7 @@ def test_only_what_changed_is_encoded_and_the_rest_carried_over(folder: IndexFol
 
 
 def test_a_stopped_run_goes_on_where_it_was(folder: IndexFolder, put: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.reindex import run
+    from engine.reindex.runs import run
 
     monkeypatch.setattr(run, "_finish", lambda *_: (_ for _ in ()).throw(OSError("no space")))
     with pytest.raises(OSError, match="no space"):
@@ -142,7 +142,7 @@ def test_damage_is_found(folder: IndexFolder, put: Index) -> None:
     put(row(1), row(2))
     generation = folder.open_current()
     flat, path = vectors_of(folder), generation.segments[0].files.vectors
-    from engine.index.layout import write_file
+    from engine.index.search.layout import write_file
 
     path.unlink()
     swapped = np.array(flat.vectors)[::-1].copy()

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity
-from engine.encode.onnx import OnnxEncoder
-from engine.index.folder import IndexFolder
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import open_index
 from engine.records.encoder import Encoded
-from engine.reindex.order import Report
-from engine.reindex.run import index_sources
-from engine.reindex.verify import verify
+from engine.reindex.generation.order import Report
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.run import index_sources
 from tests.conftest import jsonl, order_of, silent
 
 Add = Callable[..., Report]

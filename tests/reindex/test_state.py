@@ -11,10 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine import open_index
 from engine.options import IndexSettings
-from engine.reindex.order import Order
-from engine.reindex.rollback import roll_back
-from engine.reindex.run import index_sources
-from engine.reindex.verify import verify
+from engine.reindex.generation.order import Order
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.rollback import roll_back
+from engine.reindex.runs.run import index_sources
 from tests.conftest import TOY, copy_toy, examples, jsonl, silent
 
 IDS = st.sampled_from([f"PMID:{n}" for n in range(1, 6)] + ["toy-01", "toy-02"])

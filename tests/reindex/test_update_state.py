@@ -13,13 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine import open_index
 from engine.config import Settings, SourcePattern
-from engine.encode.onnx import OnnxEncoder
-from engine.index.folder import IndexFolder
-from engine.reindex.retune import tune_index
-from engine.reindex.update import Request, plan_reindex, reindex
-from engine.reindex.verify import verify
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.verify import verify
+from engine.reindex.runs.retune import tune_index
+from engine.reindex.runs.update import Request, plan_reindex, reindex
 from tests.conftest import TOY, TOY_MODEL, copy_toy, examples, silent
-from tests.reindex.test_update import RETRACTED, Killed, article, pubmed
+from tests.reindex.runs.test_update import RETRACTED, Killed, article, pubmed
 
 PMIDS = st.integers(1, 6)
 TITLES = st.sampled_from(["Gout", "Gout again", "Lupus in pregnancy", "Knee pain " * 40, "Sjögren"])

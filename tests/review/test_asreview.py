@@ -9,14 +9,14 @@ import pytest
 
 from engine.collect.source import read_source
 from engine.corpus.storage.journal import DecisionKind
-from engine.index.folder import IndexFolder
-from engine.query.opening import open_corpus
+from engine.index.generations.folder import IndexFolder
+from engine.query.opening.corpus import open_corpus
 from engine.records.abstract import Abstract
 from engine.references.formats import FORMATS, write
-from engine.review.exchange import add_decisions, cite_decisions
-from engine.review.marks import read_marks
-from engine.review.reviews import NewLabel, Review, ReviewSettings
-from engine.review.state import read_state
+from engine.review.decisions.exchange import add_decisions, cite_decisions
+from engine.review.decisions.marks import read_marks
+from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
+from engine.review.decisions.state import read_state
 
 IN, OUT, MAYBE = (DecisionKind(kind) for kind in ("include", "exclude", "maybe"))
 LABELS = {IN: 1, OUT: 0}

@@ -9,10 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine import open_index
 from engine.corpus.storage.journal import DecisionKind
-from engine.reindex.run import index_sources
-from engine.review.orders import OrderName
-from engine.review.queue import ReviewQueue
-from engine.review.reviews import NewLabel, Review, ReviewSettings
+from engine.reindex.runs.run import index_sources
+from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
+from engine.review.desk.orders import OrderName
+from engine.review.desk.queue import ReviewQueue
 from tests.conftest import copy_toy, examples, jsonl, order_of, silent
 
 KINDS = [DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided")]

@@ -9,11 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from engine.corpus.storage.journal import DecisionKind
 from engine.errors import UsageError
-from engine.reindex.decisions import apply_decisions, decide
-from engine.reindex.rollback import roll_back
-from engine.reindex.run import index_sources
-from engine.review.reviews import NewLabel, Review, ReviewSettings
-from engine.review.state import read_state
+from engine.reindex.runs.decisions import apply_decisions, decide
+from engine.reindex.runs.rollback import roll_back
+from engine.reindex.runs.run import index_sources
+from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
+from engine.review.decisions.state import read_state
 from tests.conftest import copy_toy, examples, jsonl, order_of, silent
 
 RECORDS = [f"toy-0{n}" for n in range(1, 6)]

@@ -20,9 +20,9 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message
 
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index, open_index
-from engine.reindex.run import index_sources
+from engine.reindex.runs.run import index_sources
 from engine.serve.app import build_app
 from engine.serve.http.access import build_access
 from engine.serve.http.prefix import ProxyRules

@@ -16,12 +16,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from engine import Query, open_index
 from engine.collect.source import read_source
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.query.searchlog import read_record
 from engine.records.abstract import Abstract
-from engine.reindex.order import Order
-from engine.reindex.run import index_sources
+from engine.reindex.generation.order import Order
+from engine.reindex.runs.run import index_sources
 from tests.conftest import ROOT, TOY_MODEL, copy_toy, jsonl, silent
 from tests.rerankers import make_reranker
 

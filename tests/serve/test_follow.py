@@ -14,10 +14,10 @@ from pathlib import Path
 import lxml.html
 import pytest
 
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import IndexSettings
-from engine.reindex.order import Order
-from engine.reindex.run import index_sources
+from engine.reindex.generation.order import Order
+from engine.reindex.runs.run import index_sources
 from tests.conftest import TOY_MODEL, jsonl, segment_of, silent
 from tests.serve.conftest import Running, serving
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.serve.work import shelf as shelving
 from tests.conftest import segment_of
 from tests.serve.conftest import client_of

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from engine import stamps
 from engine.encode.cpu.contestants import Contestant, read_library_version
 from engine.encode.cpu.runners import CpuRunner
-from engine.encode.probes import find_difference
-from engine.encode.processor import hash_machine
-from engine.encode.tokens import Tokens
+from engine.encode.execution.processor import hash_machine
+from engine.encode.texts.probes import find_difference
+from engine.encode.texts.tokens import Tokens
 from engine.errors import EngineError
 from engine.records.encoder import EncoderIdentity, Vectors
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from engine.encode.cpu.runners import CpuRunner
-from engine.encode.processor import read_flags
+from engine.encode.execution.processor import read_flags
 from engine.records.encoder import EncoderIdentity
 
 # Processors with one of these compute in bfloat16 by themselves; on others it is far slower than fp32. The last is

@@ -14,8 +14,8 @@ from engine.encode.cpu import contest
 from engine.encode.cpu.contest import DEFAULT, ContestTexts
 from engine.encode.cpu.contestants import Contestant, list_contestants
 from engine.encode.cpu.runners import CpuRunner
-from engine.encode.onnx import OnnxEncoder, choose_layout, count_trial_texts
-from engine.encode.probes import CHECK_TEXTS, TOKEN_PROBES
+from engine.encode.execution.onnx import OnnxEncoder, choose_layout, count_trial_texts
+from engine.encode.texts.probes import CHECK_TEXTS, TOKEN_PROBES
 from engine.records.encoder import Encoded, EncoderIdentity
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.encode.folder import GRAPH
-from engine.encode.pooling import pool_states
-from engine.encode.tokens import Tokens
+from engine.encode.models.folder import GRAPH
+from engine.encode.models.pooling import pool_states
+from engine.encode.texts.tokens import Tokens
 from engine.errors import EncoderError
 from engine.records.encoder import EncoderIdentity, Vectors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.encode.tokens import Tokens
+from engine.encode.texts.tokens import Tokens
 from engine.records.encoder import Vectors
 
 

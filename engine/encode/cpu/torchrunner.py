@@ -12,9 +12,9 @@ import torch
 from transformers import AutoModel
 
 from engine.encode.cpu.runners import CpuRunner
-from engine.encode.packedmodel import PackedRunner
-from engine.encode.packing import iterate_packs
-from engine.encode.tokens import Tokens
+from engine.encode.original.packedmodel import PackedRunner
+from engine.encode.texts.packing import iterate_packs
+from engine.encode.texts.tokens import Tokens
 from engine.errors import EncoderError
 from engine.records.encoder import EncoderIdentity, Vectors
 

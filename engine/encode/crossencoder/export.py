@@ -14,9 +14,9 @@ from transformers.utils import logging
 
 from engine.encode.crossencoder.folder import seal_reranker
 from engine.encode.crossencoder.runner import OnnxReranker
-from engine.encode.export import TransformerOutput, build_graph, make_inputs, write_graph
-from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
-from engine.encode.probes import PROBES
+from engine.encode.models.folder import GRAPH, TOKENIZER, WEIGHTS
+from engine.encode.original.export import TransformerOutput, build_graph, make_inputs, write_graph
+from engine.encode.texts.probes import PROBES
 from engine.errors import EncoderError
 from engine.records.reranker import RerankerIdentity
 

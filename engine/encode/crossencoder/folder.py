@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
-from engine.encode.receipt import ModelReceipt
+from engine.encode.models.folder import GRAPH, TOKENIZER, WEIGHTS
+from engine.encode.models.receipt import ModelReceipt
 from engine.receipts import FileReceipt
 from engine.records.reranker import RerankerIdentity
 

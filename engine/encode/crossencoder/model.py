@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.encode.recipe import RECIPE
+from engine.encode.models.recipe import RECIPE
 from engine.errors import EncoderError
 from engine.receipts import FileReceipt
 from engine.records.reranker import RerankerIdentity

@@ -14,8 +14,8 @@ from tokenizers import Encoding, Tokenizer
 from engine.config import count_cores
 from engine.deadline import CURRENT
 from engine.encode.crossencoder.folder import read_reranker_identity
-from engine.encode.folder import GRAPH, TOKENIZER
-from engine.encode.onnx import load_session
+from engine.encode.execution.onnx import load_session
+from engine.encode.models.folder import GRAPH, TOKENIZER
 from engine.errors import EncoderError
 from engine.records.reranker import RerankerIdentity
 

@@ -14,10 +14,10 @@ import torch
 
 from engine.encode.gpu.library import LibraryRunner, open_library
 from engine.encode.gpu.selfcheck import Runner, choose_runner
-from engine.encode.packedmodel import PackedRunner
-from engine.encode.probes import CHECK_TEXTS
-from engine.encode.tokens import PromptedTokenizer, Tokens, load_tokenizer
-from engine.encode.transformer import TransformerEncoder
+from engine.encode.original.packedmodel import PackedRunner
+from engine.encode.original.transformer import TransformerEncoder
+from engine.encode.texts.probes import CHECK_TEXTS
+from engine.encode.texts.tokens import PromptedTokenizer, Tokens, load_tokenizer
 from engine.errors import EncoderError
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 

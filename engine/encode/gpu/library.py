@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from engine.encode.probes import find_difference
-from engine.encode.tokens import Tokens
+from engine.encode.texts.probes import find_difference
+from engine.encode.texts.tokens import Tokens
 from engine.records.encoder import Vectors
 
 _log = logging.getLogger(__name__)

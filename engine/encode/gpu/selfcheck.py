@@ -8,8 +8,8 @@ from statistics import median
 from time import perf_counter
 from typing import Protocol
 
-from engine.encode.probes import find_difference
-from engine.encode.tokens import Tokens
+from engine.encode.texts.probes import find_difference
+from engine.encode.texts.tokens import Tokens
 from engine.records.encoder import Vectors
 
 _log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.encoder import Encoder
+from engine.encode.execution.encoder import Encoder
 from engine.errors import UsageError
 from engine.phrases import pluralize
 from engine.progress import Progress

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.encoder import Encoder, encode_checked
-from engine.encode.recipe import clean_text, fill_template
+from engine.encode.execution.encoder import Encoder, encode_checked
+from engine.encode.models.recipe import clean_text, fill_template
 from engine.errors import UsageError
 from engine.progress import Progress
 from engine.records.encoder import EncoderIdentity, Vectors

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.corpus.storage.resolution import resolve_ids
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
-from engine.index.exact import TIE
-from engine.index.ivf import TUNED_FOR
+from engine.index.search.exact import TIE
+from engine.index.search.ivf import TUNED_FOR
 from engine.options import RELEVANCE, Query
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.batches import QueryError, answer_each, split_pages
-from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
-from engine.query.plan import encode_texts, name_some
+from engine.query.opening.generation import OpenGeneration
+from engine.query.question.plan import encode_texts, name_some
 from engine.records.answer import Answer, Hit
 from engine.relevance.scoring.evaluation import DEPTH, Evaluation, check_judged, measure_rankings, tally_evaluation
 from engine.relevance.scoring.measures import Measure, Place, find_places

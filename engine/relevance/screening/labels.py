@@ -12,7 +12,7 @@ from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
 from engine.phrases import pluralize
-from engine.query.plan import name_some
+from engine.query.question.plan import name_some
 from engine.records.generation import DocIds
 
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from engine.corpus.selection.filters import Qualified
 from engine.corpus.storage.store import Corpus
-from engine.encode.recipe import clean_text, prepare_text
+from engine.encode.models.recipe import clean_text, prepare_text
 from engine.errors import UsageError
 from engine.options import Filters, Query
 from engine.phrases import pluralize
-from engine.query.answer import fetch_hits
-from engine.query.generation import OpenGeneration
-from engine.query.plan import encode_texts, note_cut, note_unknown
-from engine.query.ranking import Candidate
+from engine.query.answers.answer import fetch_hits
+from engine.query.opening.generation import OpenGeneration
+from engine.query.question.plan import encode_texts, note_cut, note_unknown
+from engine.query.ranks.ranking import Candidate
 from engine.records.answer import Answer
 from engine.records.generation import DocIds
 from engine.relevance.screening.labels import Labels

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from engine.collect.values.export import guard_formula
 from engine.records.answer import Answer
-from engine.references.fields import dump_line, list_hit_fields
+from engine.references.values.fields import dump_line, list_hit_fields
 from engine.relevance.sets.runs import STEP, join_words
 
 _TAG = "abstract-engine"  # last column of a TREC run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from engine.corpus.merging.merge import normalise_title
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.records.abstract import Abstract
 
 _SALT = "abstract-engine held out/1"  # another number selects other publications

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.errors import UsageError
 from engine.phrases import pluralize
 from engine.records.abstract import Abstract

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.records.abstract import Abstract
 from engine.records.answer import Span
 

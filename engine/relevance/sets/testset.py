@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.encode.recipe import clean_text, prepare_text
+from engine.encode.models.recipe import clean_text, prepare_text
 from engine.errors import SourceError
 from engine.files import check_new_folder, read_lines, write_text
 from engine.receipts import format_json

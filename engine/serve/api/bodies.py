@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from engine.query.index import Index
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer
-from engine.references.bibliography import format_reference
-from engine.references.citation import cite_hits
-from engine.references.fields import list_abstract_fields, list_answer_fields, list_cited_fields
-from engine.reindex.nights import NIGHTS, Night, read_last_night
+from engine.references.values.citation import cite_hits
+from engine.references.values.fields import list_abstract_fields, list_answer_fields, list_cited_fields
+from engine.references.writers.bibliography import format_reference
+from engine.reindex.reports.nights import NIGHTS, Night, read_last_night
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.http.prefix import link
 

@@ -13,7 +13,7 @@ from engine.options import Query, ValueKind, YearRange
 from engine.records.abstract import Abstract
 from engine.records.answer import AnswerVerdict, Hit, Obstacle, ValueCount
 from engine.records.encoder import EncoderIdentity
-from engine.references.fields import RECORD, SCORES
+from engine.references.values.fields import RECORD, SCORES
 from engine.serve.request.parameters import BOOLEANS, NUMBERS, Parameter
 
 Schema = dict[str, Any]

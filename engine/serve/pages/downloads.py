@@ -10,15 +10,15 @@ from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
 from engine.options import Query, ValueKind
-from engine.query.answer import fetch_hits
+from engine.query.answers.answer import fetch_hits
+from engine.query.answers.location import MAX_RANK, Located
 from engine.query.index import Index, get_generation
-from engine.query.location import MAX_RANK, Located
-from engine.query.plan import name_some
-from engine.query.ranking import Candidate
+from engine.query.question.plan import name_some
+from engine.query.ranks.ranking import Candidate
 from engine.query.searchlog import dump_record, make_record
 from engine.records.answer import Answer
-from engine.references.citation import Cited, cite_hits, describe_search
 from engine.references.formats import FORMATS, render_records
+from engine.references.values.citation import Cited, cite_hits, describe_search
 from engine.serve.http.failures import classify_error
 from engine.serve.http.limits import MAX_HITS, MAX_IDS
 from engine.serve.pages.links import State

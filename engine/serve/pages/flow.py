@@ -7,11 +7,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.query.flows import read_flow
 from engine.query.index import Index, get_generation
+from engine.query.opening.flows import read_flow
 from engine.query.prisma import describe_sources
 from engine.query.searchlog import count_removed, list_sources
-from engine.review.flow import RULES, ScreeningCounts, describe_flow, draw_flow
+from engine.review.report.flow import RULES, ScreeningCounts, describe_flow, draw_flow
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.pages.downloads import name_attachment
 from engine.serve.pages.links import State

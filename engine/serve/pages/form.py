@@ -9,7 +9,7 @@ from engine.corpus.facets import Counted
 from engine.errors import ConfigError, UsageError
 from engine.options import BY_FIELD, DEFAULT_MODE, FILTERS, MODES, NO_RERANKER, RANKING, Mode, ValueKind, parse_years
 from engine.query.index import Index, get_generation
-from engine.query.rerankers import find_named, list_rerankers
+from engine.query.opening.rerankers import find_named, list_rerankers
 from engine.serve.http.limits import MAX_HITS
 from engine.serve.pages.links import Pairs, State
 from engine.serve.request.parameters import BOOLEANS, FLAGS, SEARCH, WHOLE, Parameter, RequestValues

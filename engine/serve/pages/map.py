@@ -11,7 +11,7 @@ from starlette.responses import Response
 from engine.errors import AbstractNotFoundError
 from engine.options import Query, ValueKind
 from engine.query.index import Index, get_generation
-from engine.query.plan import read_question
+from engine.query.question.plan import read_question
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.pages.form import PAGE, canonicalise
 from engine.serve.pages.links import State

@@ -16,8 +16,8 @@ from engine.options import ValueKind
 from engine.phrases import pluralize
 from engine.query.index import Index, get_generation
 from engine.records.abstract import Abstract
-from engine.references.citation import Cited
 from engine.references.formats import FORMATS, render_records
+from engine.references.values.citation import Cited
 from engine.serve.http.limits import MAX_DEPTH, MAX_IDS
 from engine.serve.pages.downloads import FORMAT, make_file_name, name_attachment
 from engine.serve.pages.links import State

@@ -15,10 +15,10 @@ from engine.phrases import pluralize
 from engine.query.index import Index, get_generation
 from engine.records.abstract import Abstract
 from engine.records.answer import Hit
-from engine.references.bibliography import STYLES, build_reference
-from engine.references.citation import format_locator
 from engine.references.formats import FORMATS
-from engine.references.names import format_people, list_named
+from engine.references.values.citation import format_locator
+from engine.references.values.names import format_people, list_named
+from engine.references.writers.bibliography import STYLES, build_reference
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import MarkedPiece, group_sections, split_pieces
 from engine.serve.pages.sections import find_labels

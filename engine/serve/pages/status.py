@@ -13,9 +13,9 @@ from starlette.responses import Response
 from engine.corpus.facets import Counted, count_values, count_years
 from engine.corpus.flow import Flow
 from engine.corpus.selection.languages import list_spellings
-from engine.query.flows import read_flow
-from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
+from engine.query.opening.flows import read_flow
+from engine.query.opening.generation import OpenGeneration
 from engine.serve.api.bodies import build_status_body
 from engine.serve.pages.templates import render_page
 from engine.serve.request.site import HTML, get_site, read_values

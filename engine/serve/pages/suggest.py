@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.query.index import Index
-from engine.query.suggestion import Suggestion
+from engine.query.seeds.suggestion import Suggestion
 from engine.serve.http.failures import Failure, classify_error
 from engine.serve.http.limits import MAX_TEXT
 from engine.serve.pages.links import State

@@ -10,15 +10,15 @@ from engine.corpus.storage.resolution import resolve_ids
 from engine.identifiers import build_doi_url, build_pmc_url, build_pubmed_url, find_web_url
 from engine.options import BY_FIELD, FILTERS, RELEVANCE
 from engine.phrases import pluralize
-from engine.query.explanation import find_percentile
+from engine.query.answers.explanation import find_percentile
+from engine.query.answers.verdict import has_standards
 from engine.query.index import Index, get_generation
-from engine.query.ordering import describe_sort
-from engine.query.verdict import has_standards
+from engine.query.question.ordering import describe_sort
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Answer, AnswerVerdict, Hit
-from engine.references.bibliography import format_reference
-from engine.references.citation import format_locator
-from engine.references.names import format_people
+from engine.references.values.citation import format_locator
+from engine.references.values.names import format_people
+from engine.references.writers.bibliography import format_reference
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, split_pieces

@@ -11,7 +11,7 @@ from typing import Any
 from engine import options
 from engine.errors import UsageError
 from engine.options import QueryOption, ValueKind
-from engine.references.bibliography import STYLES
+from engine.references.writers.bibliography import STYLES
 from engine.serve.http.limits import (
     MAX_DEPTH,
     MAX_EXAMPLES,

@@ -11,11 +11,11 @@ from engine.corpus.storage.journal import DecisionKind
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records.abstract import Abstract
 from engine.records.answer import Span
-from engine.references.citation import format_locator
-from engine.review.blinding import find_own
-from engine.review.queue import QueuedRecord
-from engine.review.reading import RecordReading, WordMark
-from engine.review.state import DecidedRecord, RecordDecision, ReviewState
+from engine.references.values.citation import format_locator
+from engine.review.decisions.blinding import find_own
+from engine.review.decisions.state import DecidedRecord, RecordDecision, ReviewState
+from engine.review.desk.queue import QueuedRecord
+from engine.review.desk.reading import RecordReading, WordMark
 from engine.serve.pages.views import list_badges
 from engine.serve.work.openreview import find_record
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.query.index import Index, get_generation
-from engine.review.flow import ScreeningCounts, count_review
+from engine.review.report.flow import ScreeningCounts, count_review
 from engine.serve.http.access import REVIEW
 from engine.serve.pages.flow import SVG, name_diagram, render_diagram, render_flow, render_numbers
 from engine.serve.request.site import HTML, JSON, get_review, get_site, read_values

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from engine.corpus.storage.journal import DecisionKind
 from engine.errors import UsageError
 from engine.options import ValueKind
-from engine.review.reviews import NewLabel
-from engine.review.state import RecordDecision
+from engine.review.decisions.reviews import NewLabel
+from engine.review.decisions.state import RecordDecision
 from engine.serve.http.failures import BodyError, Failure
 from engine.serve.http.limits import MAX_DECISION_TEXT
 from engine.serve.request.parameters import Parameter, RequestValues

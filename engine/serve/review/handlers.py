@@ -17,17 +17,17 @@ from engine.corpus.storage.journal import Decision
 from engine.corpus.storage.resolution import resolve_ids
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.options import ValueKind
-from engine.query.generation import OpenGeneration
+from engine.query.opening.generation import OpenGeneration
 from engine.references.formats import FORMATS, render_records
 from engine.relevance.screening.chart import draw_chart
-from engine.review.agreement import list_agreements
-from engine.review.blinding import find_own, list_conflicts
-from engine.review.exchange import cite_decisions
-from engine.review.orders import OrderName
-from engine.review.progress import build_progress_chart, compute_progress
-from engine.review.queue import QueuedRecord
-from engine.review.reviews import NewLabel
-from engine.review.state import DecidedRecord, RecordDecision, ReviewState
+from engine.review.decisions.agreement import list_agreements
+from engine.review.decisions.blinding import find_own, list_conflicts
+from engine.review.decisions.exchange import cite_decisions
+from engine.review.decisions.reviews import NewLabel
+from engine.review.decisions.state import DecidedRecord, RecordDecision, ReviewState
+from engine.review.desk.orders import OrderName
+from engine.review.desk.queue import QueuedRecord
+from engine.review.report.progress import build_progress_chart, compute_progress
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.http.access import REVIEW
 from engine.serve.http.failures import BodyError, Failure

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.facets import read_years_and_journals
-from engine.index.corpusmap import CorpusMap, open_map, read_layout
-from engine.index.folder import AXES
-from engine.query.generation import OpenGeneration
+from engine.index.generations.folder import AXES
+from engine.index.map.corpusmap import CorpusMap, open_map, read_layout
 from engine.query.index import Index, get_generation
+from engine.query.opening.generation import OpenGeneration
 from engine.records.encoder import Vectors
 
 _NAMED = 8  # journals with a colour of their own

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 from engine.corpus.facets import Counted, count_names, count_values, count_years
 from engine.options import Query
-from engine.query.generation import OpenGeneration
-from engine.query.grouping import count_facets
+from engine.query.answers.grouping import count_facets
 from engine.query.index import Index, get_generation
+from engine.query.opening.generation import OpenGeneration
 
 _OFFERED = 300  # suggested names per field; others can be typed
 _MAX_BARS = 120  # earlier years share the first bar

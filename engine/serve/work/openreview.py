@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 from engine.corpus.storage.journal import Decision
 from engine.errors import EngineError
-from engine.index.folder import IndexFolder
-from engine.query.generation import OpenGeneration
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index, get_generation
+from engine.query.opening.generation import OpenGeneration
 from engine.relevance.screening.wordmodel import load_learning
-from engine.review.blinding import hide_others, keep_own
-from engine.review.follower import ReviewFollower
-from engine.review.orders import OrderName
-from engine.review.queue import NextRecords, ReviewQueue
-from engine.review.reviews import NewLabel, Review
-from engine.review.state import DecidedRecord, ReviewState
+from engine.review.decisions.blinding import hide_others, keep_own
+from engine.review.decisions.follower import ReviewFollower
+from engine.review.decisions.reviews import NewLabel, Review
+from engine.review.decisions.state import DecidedRecord, ReviewState
+from engine.review.desk.orders import OrderName
+from engine.review.desk.queue import NextRecords, ReviewQueue
 
 ORDERS = {  # in which records come, and what each is called
     OrderName.LEARNED: "likely inclusions first",

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from engine.corpus.facets import read_headlines
 from engine.corpus.words.keyterms import name_groups
-from engine.index.regions import find_centres, find_regions
-from engine.query.generation import OpenGeneration
+from engine.index.map.regions import find_centres, find_regions
 from engine.query.index import Index, get_generation
+from engine.query.opening.generation import OpenGeneration
 from engine.records.generation import DocIds
 from engine.serve.work.drawing import draw_map_of
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from sentence_transformers import SentenceTransformer
 
-from engine.encode.model import identify, locate
-from engine.encode.transformer import TransformerEncoder
+from engine.encode.models.model import identify, locate
+from engine.encode.original.transformer import TransformerEncoder
 from engine.errors import EncoderError, MissingExtraError, UsageError
 from engine.options import DEFAULT_MODEL
 from engine.records.encoder import EncoderIdentity, Vectors

@@ -17,7 +17,7 @@ from torch import no_grad
 from torch.nn import Module, Parameter
 from transformers import TrainerCallback
 
-from engine.encode.model import identify, locate
+from engine.encode.models.model import identify, locate
 from engine.errors import UsageError
 from engine.files import write_path_whole, write_text
 from engine.train.fit.settings import RECORD, TrainingSettings

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine import __version__
-from engine.encode.model import identify
+from engine.encode.models.model import identify
 from engine.records.encoder import EncoderIdentity
 from engine.train.fit.averaging import find_best
 from engine.train.fit.basemodel import format_model_name

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss, CosineSimilarityLoss, EmbedDistillLoss
 from sentence_transformers.util import mine_hard_negatives
 
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.errors import UsageError
 from engine.files import write_path_whole
 from engine.progress import Progress

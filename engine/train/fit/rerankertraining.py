@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from engine import __version__
 from engine.encode.crossencoder.model import identify_reranker
-from engine.encode.model import identify, locate
+from engine.encode.models.model import identify, locate
 from engine.errors import EncoderError, SourceError
 from engine.files import check_new_folder
 from engine.phrases import pluralize

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.records.abstract import Abstract
 from engine.relevance.sets.holdout import DEV, TEST, hash_position, list_publication_keys
 from engine.relevance.sets.sections import extract_body, find_objective_and_conclusion

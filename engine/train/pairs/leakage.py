@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.phrases import pluralize
 from engine.train.pairs.findings import ColumnFacts, PairFinding, Severity, format_share, has_words
 from engine.train.pairs.pairtable import PairTable

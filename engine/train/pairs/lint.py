@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.phrases import pluralize
 from engine.train.pairs.findings import ColumnFacts, PairFinding, PairReport, Severity, format_share, has_words
 from engine.train.pairs.leakage import find_label_leaks, find_leak, find_overlap
@@ -196,7 +196,7 @@ def _check_lengths(table: PairTable, tokenizer_folder: Path | None) -> Iterator[
         reason = "no tokenizer was given" if path is None else f"{path} does not exist"
         yield PairFinding("long-texts", Severity.NOTE, f"lengths were not counted in tokens: {reason}")
         return
-    from engine.encode.tokens import load_tokenizer
+    from engine.encode.texts.tokens import load_tokenizer
 
     tokenizer = load_tokenizer(path, _MAX_TOKENS)
     for name, column in zip(table.columns, table.texts, strict=True):

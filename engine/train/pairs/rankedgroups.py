@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.errors import UsageError
 from engine.options import Query
 from engine.progress import Progress

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.encoder import Encoder
+from engine.encode.execution.encoder import Encoder
 from engine.progress import Progress
 from engine.records.encoder import Vectors
 from engine.relevance.scoring.exhaustive import prepare_document, search_documents

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.config import Settings
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import OWN_TEMPLATE
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.recipe import OWN_TEMPLATE
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.index import Index, open_index
 from engine.records.abstract import Abstract
 from engine.records.encoder import EncoderIdentity
-from engine.reindex.encoders import Choice, choose, export
-from engine.reindex.order import Order, Report
-from engine.reindex.run import index_sources
+from engine.reindex.encoding.encoders import Choice, choose, export
+from engine.reindex.generation.order import Order, Report
+from engine.reindex.runs.run import index_sources
 from engine.relevance.sets.holdout import TEST, hash_position
 from engine.relevance.sets.knownitems import KINDS, Items, Kind
 from engine.relevance.sets.testset import TestSet

@@ -16,12 +16,12 @@ from engine.config import Settings
 from engine.encode.crossencoder.folder import read_reranker_identity
 from engine.errors import ConfigError
 from engine.files import write_text
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import NO_RERANKER, Query
 from engine.progress import Progress
 from engine.query.index import open_index
-from engine.query.rerankers import export_candidate, keep_candidate
-from engine.query.validation import check_fusion
+from engine.query.opening.rerankers import export_candidate, keep_candidate
+from engine.query.question.validation import check_fusion
 from engine.records.encoder import EncoderIdentity
 from engine.records.reranker import RerankerIdentity
 from engine.relevance.scoring.indexrun import evaluate_index

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.files import write_text
-from engine.index import durable
-from engine.index.folder import IndexFolder
+from engine.index.files import durable
+from engine.index.generations.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.progress import Progress
 from engine.query.index import Index, open_index
 from engine.records.encoder import EncoderIdentity
-from engine.reindex.order import Order
-from engine.reindex.run import index_sources
+from engine.reindex.generation.order import Order
+from engine.reindex.runs.run import index_sources
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import TestSet
 

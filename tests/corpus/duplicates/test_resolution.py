@@ -13,13 +13,13 @@ from engine.corpus.merging.base import Base
 from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity
 from engine.corpus.storage.store import Corpus
 from engine.errors import CorruptError
-from engine.index.folder import IndexFolder
-from engine.query.opening import open_corpus
-from engine.reindex.decisions import apply_decisions, decide, has_pending_decisions
-from engine.reindex.gather import hash_prepared
-from engine.reindex.generationfiles import read_published
-from engine.reindex.order import Report
-from engine.reindex.run import index_sources
+from engine.index.generations.folder import IndexFolder
+from engine.query.opening.corpus import open_corpus
+from engine.reindex.generation.generationfiles import read_published
+from engine.reindex.generation.order import Report
+from engine.reindex.intake.gather import hash_prepared
+from engine.reindex.runs.decisions import apply_decisions, decide, has_pending_decisions
+from engine.reindex.runs.run import index_sources
 from tests.conftest import order_of, silent
 from tests.corpus.drafts import created
 

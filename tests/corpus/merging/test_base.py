@@ -19,9 +19,9 @@ from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.storage.store import SegmentDatabase
 from engine.errors import CorpusError, CorruptError
-from engine.reindex.gather import hash_prepared
-from engine.reindex.order import Order
-from engine.reindex.run import read_all
+from engine.reindex.generation.order import Order
+from engine.reindex.intake.gather import hash_prepared
+from engine.reindex.runs.run import read_all
 from tests.conftest import examples, silent
 from tests.corpus.drafts import created, publish
 

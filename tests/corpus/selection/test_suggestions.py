@@ -5,10 +5,10 @@ import pytest
 from engine.corpus.selection.suggestions import _NameText
 from engine.corpus.selection.where import list_compared
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Filters, Query
 from engine.query.index import Index, open_index
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from tests.conftest import Lasting
 
 Add = Callable[..., Report]

@@ -28,11 +28,11 @@ from engine.corpus.storage.idsets import NO_IDS
 from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import Corpus, SegmentDatabase, open_database
 from engine.errors import AbstractNotFoundError, CorruptError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Filters
-from engine.query.opening import open_corpus
+from engine.query.opening.corpus import open_corpus
 from engine.records.abstract import Abstract
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from tests.conftest import examples
 from tests.corpus import random_records as drawn
 from tests.corpus import segments

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.corpus.words.wordindex import STEMS, TEXT, TITLE, WordIndex
 from engine.corpus.words.wordsums import WordSums, count_words
 from engine.corpus.words.wordwriter import write_words
-from engine.index.durable import share_file
+from engine.index.files.durable import share_file
 from tests.conftest import examples
 
 TWO = [(1, "Gout, gout", "Beer and gout."), (2, "Bäder", "gouty bones 你好")]

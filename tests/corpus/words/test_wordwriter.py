@@ -15,7 +15,7 @@ from engine.corpus.words.wordindex import LOCKS, WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.corpus.words.wordwriter import write_words
 from engine.errors import CorpusError
-from engine.index.durable import seal, share_file
+from engine.index.files.durable import seal, share_file
 from tests.conftest import examples
 from tests.corpus.words.toys import DOCS, NONE, Doc, number_docs
 

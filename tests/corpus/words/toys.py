@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wordwriter import write_words
-from engine.index.durable import share_file
+from engine.index.files.durable import share_file
 
 WORDS = ("gout", "hip", "knee", "bone", "pain", "bon")  # each is its own stem, and one begins another
 Doc = tuple[str, str]  # title and abstract

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.encode import processor
 from engine.encode.cpu import contest
 from engine.encode.cpu.contest import DEFAULT, ContestTexts, _Outcome, open_checked, recall, run_contest
 from engine.encode.cpu.contestants import Contestant
-from engine.encode.model import identify
-from engine.encode.tokens import Tokens
+from engine.encode.execution import processor
+from engine.encode.models.model import identify
+from engine.encode.texts.tokens import Tokens
 from tests.conftest import TOY_MODEL
 
 EXPECTED = np.eye(2, 4, dtype=np.float32)

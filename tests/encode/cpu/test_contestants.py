@@ -9,10 +9,10 @@ import pytest
 
 from engine.encode.cpu import contestants
 from engine.encode.cpu.contestants import list_contestants, list_half
-from engine.encode.folder import read_identity
-from engine.encode.model import identify
-from engine.encode.probes import CHECK_TEXTS, TOKEN_PROBES, find_difference
-from engine.encode.tokens import TextTokenizer, Tokens
+from engine.encode.models.folder import read_identity
+from engine.encode.models.model import identify
+from engine.encode.texts.probes import CHECK_TEXTS, TOKEN_PROBES, find_difference
+from engine.encode.texts.tokens import TextTokenizer, Tokens
 from engine.errors import EncoderError
 from tests.conftest import CURRENT, ROOT, TOY_MODEL
 
@@ -28,7 +28,7 @@ def tokens() -> Tokens:
 
 @pytest.fixture(scope="module")
 def expected(tokens: Tokens) -> np.ndarray:
-    from engine.encode.onnx import OnnxEncoder
+    from engine.encode.execution.onnx import OnnxEncoder
 
     return OnnxEncoder(EXPORTED).run(tokens)
 
@@ -99,8 +99,8 @@ def test_openvino_reports_nothing_home() -> None:
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
         "from pathlib import Path\n"
         "from engine.encode.cpu.contestants import list_half\n"
-        "from engine.encode.folder import read_identity\n"
-        "from engine.encode.tokens import TextTokenizer\n"
+        "from engine.encode.models.folder import read_identity\n"
+        "from engine.encode.texts.tokens import TextTokenizer\n"
         "folder = Path(sys.argv[1])\n"
         "runner = list_half(folder, read_identity(folder), None, 1)[0].open()\n"
         "runner.encode(TextTokenizer(folder / 'tokenizer.json', 64).tokenise(['knee pain']))\n"

@@ -10,8 +10,8 @@ from engine.encode.cpu import contest, encoder
 from engine.encode.cpu.contest import DEFAULT
 from engine.encode.cpu.contestants import Contestant
 from engine.encode.cpu.encoder import CpuEncoder
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.tokens import Tokens
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.texts.tokens import Tokens
 from engine.records.encoder import Vectors
 from tests.conftest import CURRENT, TOY_MODEL
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.encode.probes import TOKEN_PROBES
+from engine.encode.texts.probes import TOKEN_PROBES
 from tests.conftest import TOY, TOY_MODEL
 
 

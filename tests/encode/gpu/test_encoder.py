@@ -15,12 +15,12 @@ torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
 
 from sentence_transformers import SentenceTransformer  # noqa: E402
 
-from engine.encode.encoder import Encoder  # noqa: E402
+from engine.encode.execution.encoder import Encoder  # noqa: E402
 from engine.encode.gpu.encoder import _GpuEncoder, open_gpu_encoder  # noqa: E402
 from engine.encode.gpu.library import LibraryRunner  # noqa: E402
-from engine.encode.model import identify  # noqa: E402
-from engine.encode.packedmodel import PackedRunner  # noqa: E402
-from engine.encode.tokens import TextTokenizer  # noqa: E402
+from engine.encode.models.model import identify  # noqa: E402
+from engine.encode.original.packedmodel import PackedRunner  # noqa: E402
+from engine.encode.texts.tokens import TextTokenizer  # noqa: E402
 from engine.errors import EncoderError  # noqa: E402
 from tests.conftest import TOY_MODEL  # noqa: E402
 

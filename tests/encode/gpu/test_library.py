@@ -12,10 +12,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
 
 from engine.encode.gpu.library import LibraryRunner, open_library  # noqa: E402
-from engine.encode.model import identify  # noqa: E402
-from engine.encode.probes import CHECK_TEXTS  # noqa: E402
-from engine.encode.tokens import Tokens  # noqa: E402
-from engine.encode.transformer import TransformerEncoder  # noqa: E402
+from engine.encode.models.model import identify  # noqa: E402
+from engine.encode.original.transformer import TransformerEncoder  # noqa: E402
+from engine.encode.texts.probes import CHECK_TEXTS  # noqa: E402
+from engine.encode.texts.tokens import Tokens  # noqa: E402
 from tests.conftest import TOY_MODEL  # noqa: E402
 
 NO_TOKENS = Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int64))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engine.encode.gpu.selfcheck import choose_runner
-from engine.encode.probes import CHECK_TEXTS, find_difference
-from engine.encode.tokens import TextTokenizer, Tokens
+from engine.encode.texts.probes import CHECK_TEXTS, find_difference
+from engine.encode.texts.tokens import TextTokenizer, Tokens
 from tests.conftest import TOY_MODEL
 
 EXPECTED = np.eye(2, 4, dtype=np.float32)

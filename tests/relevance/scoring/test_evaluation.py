@@ -101,7 +101,7 @@ def test_queries_and_judgments_must_be_of_one_set() -> None:
 
 @pytest.mark.slow
 def test_a_real_set_has_the_measures_that_it_had(shared: Path, model_folder: Path) -> None:
-    from engine.reindex.encoders import open_model_encoder
+    from engine.reindex.encoding.encoders import open_model_encoder
 
     with open_model_encoder(str(model_folder), silent) as encoder:
         found = evaluate_set(encoder, read_set(shared / "med"), STANDARD)

@@ -6,10 +6,10 @@ import pytest
 
 from engine import Index, open_index
 from engine.errors import AbstractNotFoundError, UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import MODES, Filters, Mode, Query
 from engine.query.index import get_generation
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from engine.relevance.scoring.evaluation import STANDARD, Evaluation
 from engine.relevance.scoring.indexrun import _measure_ann_recall, evaluate_index
 from engine.relevance.scoring.measures import measure_queries, parse

@@ -4,9 +4,9 @@ import pytest
 
 from engine import Index, open_index
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import get_generation
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from engine.relevance.screening.labels import Labels, look_up_labels
 
 Add = Callable[..., Report]

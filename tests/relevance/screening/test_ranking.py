@@ -5,10 +5,10 @@ import pytest
 
 from engine import Index, open_index
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Filters
 from engine.query.index import get_generation
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from engine.relevance.screening import ranking as screening
 from engine.relevance.screening.labels import Labels, look_up_labels
 from engine.relevance.screening.ranking import (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.encode.recipe import prepare_text
+from engine.encode.models.recipe import prepare_text
 from engine.errors import UsageError
 from engine.relevance.screening.ranking import Pool, Rows, build_pool
 from engine.relevance.screening.screenmeasures import average_measures

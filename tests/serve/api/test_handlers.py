@@ -16,13 +16,13 @@ from starlette.testclient import TestClient
 
 from engine import Filters, Index, Query, deadline
 from engine.config import count_cores
-from engine.encode.recipe import clean_text
+from engine.encode.models.recipe import clean_text
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import MODES
-from engine.query import answer
+from engine.query.answers import answer
 from engine.records.answer import Answer, Hit
-from engine.references.bibliography import format_reference
+from engine.references.writers.bibliography import format_reference
 from engine.serve.api import bodies
 from engine.serve.app import build_app
 from engine.serve.http.access import build_access

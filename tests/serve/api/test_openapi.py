@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import __version__
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.serve.http.limits import MAX_TEXT
 from tests.conftest import examples
 from tests.serve.conftest import client_of, error_of, parsed

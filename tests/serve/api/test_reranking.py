@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine import Query, open_index
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from tests.rerankers import make_reranker
 from tests.serve.conftest import client_of
 

@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from starlette.testclient import TestClient
 
 from engine import __version__
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import BY_FIELD
 from engine.serve.api.tools import _build_tools
 from engine.serve.http.limits import MAX_TEXT

@@ -195,7 +195,7 @@ def test_each_answer_on_a_connection_has_its_own_time(small: Running) -> None:
 
 SLOW = """
 import time
-from engine.query import answer
+from engine.query.answers import answer
 fetch_hits = answer.fetch_hits
 def fetch_slowly(*args):
     time.sleep(0.2)

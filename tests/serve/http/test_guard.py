@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from engine.errors import EncoderError, UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.serve.app import _respond_to_error
 from engine.serve.http.access import _is_loopback, build_access
 from engine.serve.http.limits import MAX_BODY

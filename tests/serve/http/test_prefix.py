@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.serve.http.guard import HEADERS
 from engine.serve.http.prefix import HEADER, ProxyRules, build_proxy_rules, get_root, link
 from tests.conftest import ROOT

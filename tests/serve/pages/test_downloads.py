@@ -10,15 +10,15 @@ from starlette.testclient import TestClient
 
 from engine import Filters, Index, open_index
 from engine.collect.source import read_source
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import MODES, Mode, Query
 from engine.query.rerun import rerun
 from engine.query.searchlog import read_record
 from engine.records.abstract import Abstract
 from engine.records.answer import Hit
-from engine.references.citation import Cited
-from engine.references.fields import COLUMNS
 from engine.references.formats import FORMATS, render_records
+from engine.references.values.citation import Cited
+from engine.references.values.fields import COLUMNS
 from tests.serve.pages.test_handlers import exported, ids, only, page, sent_by, texts
 
 

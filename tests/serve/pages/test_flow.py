@@ -7,9 +7,9 @@ import lxml.html
 from starlette.testclient import TestClient
 
 from engine.corpus.flow import count_flow
-from engine.index.folder import IndexFolder
-from engine.query.opening import open_corpus
-from engine.review.flow import describe_flow, draw_flow
+from engine.index.generations.folder import IndexFolder
+from engine.query.opening.corpus import open_corpus
+from engine.review.report.flow import describe_flow, draw_flow
 
 
 def test_the_page_shows_every_source_with_its_numbers(client: TestClient, library: IndexFolder) -> None:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from engine import open_index
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import parse_years
 from engine.serve.pages.form import _OWN_FIELDS, PAGE, _Form, _split_range, build_form, canonicalise, is_canonical
 from engine.serve.pages.links import Pairs, State

@@ -14,11 +14,11 @@ from lxml.html import HtmlElement
 from starlette.testclient import TestClient
 
 from engine import Filters, Index
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import FILTERS, Query, QueryOption, ValueKind
-from engine.references.bibliography import STYLES, format_reference
 from engine.references.formats import FORMATS
-from engine.references.names import format_people
+from engine.references.values.names import format_people
+from engine.references.writers.bibliography import STYLES, format_reference
 from engine.serve.work.desk import Desk
 from tests.conftest import CURRENT
 from tests.serve.conftest import ODD, client_of, indexed

@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from engine import Index, Query
-from engine.index.corpusmap import read_layout, read_points
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
+from engine.index.map.corpusmap import read_layout, read_points
 from engine.query.index import get_generation
 from engine.serve.work.regions import read_regions
 from tests.conftest import segment_of

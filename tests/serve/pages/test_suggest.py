@@ -7,7 +7,7 @@ import lxml.html
 import pytest
 from starlette.testclient import TestClient
 
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import Query
 from engine.query.index import Index
 from tests.serve.conftest import client_of

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from engine.index.folder import IndexFolder
-from engine.review.reviews import Review, ReviewSettings
-from engine.review.state import ReviewState, read_state
+from engine.index.generations.folder import IndexFolder
+from engine.review.decisions.reviews import Review, ReviewSettings
+from engine.review.decisions.state import ReviewState, read_state
 from engine.serve.app import build_app
 from engine.serve.http.access import build_access
 from engine.serve.work.openreview import ReviewRules

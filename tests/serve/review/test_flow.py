@@ -6,7 +6,7 @@ import lxml.html
 import pytest
 
 from engine.corpus.storage.journal import DecisionKind
-from engine.review.reviews import NewLabel, Review
+from engine.review.decisions.reviews import NewLabel, Review
 from tests.serve.conftest import ODD, client_of
 from tests.serve.review.conftest import Desk
 

@@ -11,8 +11,8 @@ import openpyxl
 import pytest
 
 from engine.corpus.storage.journal import DecisionKind
-from engine.review.reviews import NewLabel, Review
-from engine.review.state import ReviewState
+from engine.review.decisions.reviews import NewLabel, Review
+from engine.review.decisions.state import ReviewState
 from tests.serve.conftest import ODD, client_of, error_of
 from tests.serve.review.conftest import Desk
 

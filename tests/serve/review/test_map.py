@@ -8,7 +8,7 @@ import pytest
 from engine import open_index
 from engine.corpus.storage.journal import DecisionKind
 from engine.query.index import get_generation
-from engine.review.reviews import NewLabel, Review
+from engine.review.decisions.reviews import NewLabel, Review
 from engine.serve.work.drawing import draw_map_of
 from tests.serve.conftest import client_of
 from tests.serve.review.conftest import Desk

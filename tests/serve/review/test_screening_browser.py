@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from engine.index.folder import IndexFolder
-from engine.review.reviews import Review, ReviewSettings
-from engine.review.state import read_state
+from engine.index.generations.folder import IndexFolder
+from engine.review.decisions.reviews import Review, ReviewSettings
+from engine.review.decisions.state import read_state
 from tests.conftest import CURRENT
 from tests.serve.conftest import ODD, Running, serving
 from tests.serve.test_browser import CHROMIUM, PHONE
@@ -163,7 +163,7 @@ def test_the_page_fits_and_is_accessible(window: Callable[..., Page], review: Re
 
 def _label(kind: str) -> object:
     from engine.corpus.storage.journal import DecisionKind
-    from engine.review.reviews import NewLabel
+    from engine.review.decisions.reviews import NewLabel
 
     return NewLabel(DecisionKind(kind))
 

@@ -9,11 +9,11 @@ import pytest
 
 from engine import open_index
 from engine.errors import CorruptError
-from engine.index.corpusmap import Axes, CorpusMap
-from engine.index.folder import AXES as AXES_FILE
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import AXES as AXES_FILE
+from engine.index.generations.folder import IndexFolder
+from engine.index.map.corpusmap import Axes, CorpusMap
 from engine.query.index import get_generation
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from engine.serve.work.drawing import _NAMED, Drawing, _drawings, draw_map_of
 from tests.conftest import CURRENT, segment_of
 

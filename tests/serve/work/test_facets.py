@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import open_index
-from engine.index.folder import IndexFolder
-from engine.reindex.order import Report
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.order import Report
 from engine.serve.work.facets import _MAX_BARS, Bar, _build_bars, _counted, read_facets
 from tests.conftest import CURRENT
 

@@ -8,9 +8,9 @@ import pytest
 from starlette.requests import Request
 
 from engine import open_index
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index
-from engine.reindex.order import Report
+from engine.reindex.generation.order import Report
 from engine.serve.work import freshness
 from engine.serve.work.freshness import compute_tag, has_tag
 from tests.conftest import CURRENT

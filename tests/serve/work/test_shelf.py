@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import CorruptError, UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.serve.work import shelf as shelving
 from engine.serve.work.shelf import Shelf
 from tests.conftest import CURRENT, segment_of

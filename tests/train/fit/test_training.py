@@ -13,7 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import BertConfig, BertModel
 
-from engine.encode.model import identify
+from engine.encode.models.model import identify
 from engine.errors import EncoderError, SourceError, UsageError
 from engine.progress import Progress
 from engine.records.abstract import Abstract

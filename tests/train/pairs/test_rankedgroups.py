@@ -7,10 +7,10 @@ import pytest
 
 from engine import open_index
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index
 from engine.records.abstract import Abstract
-from engine.reindex.run import index_sources
+from engine.reindex.runs.run import index_sources
 from engine.relevance.sets.holdout import DEV, hash_position
 from engine.train.pairs.corpuspairs import CorpusPairs, build_pairs
 from engine.train.pairs.rankedgroups import _say_plainly, mine_groups

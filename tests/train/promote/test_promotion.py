@@ -8,17 +8,17 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from engine.config import Settings
-from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import fill_template
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.recipe import fill_template
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.query.index import open_index
 from engine.records.abstract import Abstract
 from engine.records.encoder import Encoded
-from engine.reindex.order import Order
-from engine.reindex.rollback import roll_back
-from engine.reindex.run import index_sources
+from engine.reindex.generation.order import Order
+from engine.reindex.runs.rollback import roll_back
+from engine.reindex.runs.run import index_sources
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import SetText, TestSet
 from engine.train.promote.promotion import promote_encoder

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.cli.template import format_template
+from engine.cli.upkeep.template import format_template
 from engine.config import Settings
 from engine.encode.crossencoder import runner
 from engine.encode.crossencoder.folder import check_reranker
 from engine.errors import ConfigError
-from engine.index.folder import IndexFolder
+from engine.index.generations.folder import IndexFolder
 from engine.records.reranker import RerankerIdentity
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import SetText, TestSet

@@ -1,0 +1,1 @@
+"""What several commands share: the group, options, and the output of hits."""

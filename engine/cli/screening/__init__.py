@@ -1,0 +1,1 @@
+"""Commands for the screening of a review."""

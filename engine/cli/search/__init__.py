@@ -1,0 +1,1 @@
+"""Commands that search an index, check searches, and write records to files."""

@@ -1,0 +1,1 @@
+"""Commands that train encoders and bring them into an index."""

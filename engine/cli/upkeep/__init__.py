@@ -1,0 +1,1 @@
+"""Commands that make, update, show and repair an index."""

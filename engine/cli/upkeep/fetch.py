@@ -1,0 +1,163 @@
+"""Commands that fetch records by a query into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli.frame.group import Subcommands, fail, main, raise_signals
+from engine.cli.frame.options import INDEXES, add_options
+from engine.cli.upkeep.build import index_files
+from engine.config import Config, check_name, read_ncbi_account
+from engine.errors import DownloadError, UsageError
+from engine.phrases import pluralize
+from engine.terminal import dump_json, say, show_progress
+
+if TYPE_CHECKING:
+    from engine.collect.fetch.pubmedquery import FetchReport
+    from engine.progress import Progress
+
+_N_NAMED = 10  # missing ids in a message
+
+
+@main.group(cls=Subcommands)
+def fetch() -> None:
+    """Fetch records by a query from PubMed into a file.
+
+    \b
+    engine fetch pubmed "biosimilars[mh] AND switching[tiab]" -o switching.xml.gz
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """Where fetched records go to, and how that is told."""
+
+    output: Path
+    overwrite: bool
+    base_url: str | None
+    index: str | None  # name of the index to add them to
+    indexes: str | None
+    as_object: bool
+
+    def __post_init__(self) -> None:
+        if self.index:
+            check_name(self.index)
+
+    def run(self, work: Path, action: Callable[[Progress], FetchReport]) -> None:
+        """Fetch, report and index; exit with 8 if records are missing.
+
+        Raises:
+            EngineError: the fetch or the indexing failed.
+        """
+        kept = f"what was fetched is kept in {work}, and the same command goes on from there"
+        with raise_signals(kept), show_progress() as report:
+            done = action(report)
+        _print_fetch(done, self.output, as_object=self.as_object)
+        if self.index:
+            index_files(Config.load(self.indexes, self.index), [self.output], as_object=self.as_object)
+        if done.missing:
+            fail(
+                f"{pluralize(len(done.missing), 'record')} did not come: {_name_some(done.missing)}. "
+                f"{done.service} may have removed them. The others are in {self.output}",
+                DownloadError.exit_code,
+            )
+
+
+_delivery_options = add_options(
+    "delivery",
+    (
+        click.option(
+            "-o",
+            "--output",
+            required=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Write the records to FILE; compressed if its name ends with .gz.",
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace FILE if it exists."),
+        click.option("-i", "--index", metavar="NAME", help="Index to which FILE is added at once."),
+        INDEXES,
+        click.option("--base-url", metavar="URL", help="Address of the service, if it is not the usual one."),
+        click.option("--json", "as_object", is_flag=True, help="Print each report as one JSON object."),
+    ),
+    _Delivery,
+)
+
+
+@fetch.command()
+@click.argument("query", required=False)
+@click.option(
+    "--ids", type=click.Path(path_type=Path), metavar="FILE", help="Fetch the records whose PMIDs are in FILE."
+)
+@_delivery_options
+def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
+    """Fetch PubMed's records for a query, or for a list of PMIDs.
+
+    QUERY is a search as on PubMed's page. Large result sets are fetched in parts until they are complete. A run that
+    was stopped goes on where it stopped. NCBI allows 3 requests a second, and 10 with an API key, which is read from
+    NCBI_API_KEY; NCBI asks for an e-mail address, which is read from NCBI_EMAIL. Records that were listed but did not
+    come are named (exit 8).
+
+    \b
+    engine fetch pubmed "biosimilars[mh] AND switching[tiab]" -o switching.xml.gz
+    engine fetch pubmed "gout[mh] AND 2020:2026[dp]" -o gout.xml.gz -i gout
+    engine fetch pubmed --ids pmids.txt -o known.xml.gz
+    """
+    from engine.collect.fetch.eutilities import connect_pubmed
+    from engine.collect.fetch.pubmedquery import FetchTask, fetch_pubmed
+
+    if (query is None) == (ids is None):
+        raise UsageError("name either a QUERY or --ids FILE. For example: engine fetch pubmed gout -o gout.xml.gz")
+    if query is not None and not query.strip():
+        raise UsageError('the query is empty. For example: engine fetch pubmed "gout[mh]" -o gout.xml.gz')
+    account = read_ncbi_account()
+    service = connect_pubmed(delivery.base_url, account.api_key, account.email)
+    pmids = _read_pmids(ids) if ids else ()
+    task = FetchTask(service, delivery.output, (query or "").strip(), pmids, delivery.overwrite)
+    delivery.run(task.work_path, lambda report: fetch_pubmed(task, report))
+
+
+def _read_pmids(path: Path) -> tuple[int, ...]:
+    """Return the PMIDs in a file, in order, each once; report ids that are none.
+
+    Raises:
+        UsageError: the file can't be read, or has no PMID.
+    """
+    from engine.corpus.selection.idlist import read_ids
+    from engine.identifiers import parse_pmid
+
+    read = {text: parse_pmid(text) for text in read_ids(path)}
+    others = [text for text, pmid in read.items() if pmid is None]
+    if len(others) == len(read):
+        raise UsageError(f"{path} holds no PMID, expected one per line, or a table with a column pmid")
+    if others:
+        say(f"{pluralize(len(others), 'id')} of {path} not fetched, expected PMIDs: {_name_some(others)}", err=True)
+    return tuple(dict.fromkeys(int(pmid) for pmid in read.values() if pmid))
+
+
+def _name_some(ids: Sequence[str]) -> str:
+    """Return the first ids, and how many more there are."""
+    more = f" and {len(ids) - _N_NAMED:,} more" if len(ids) > _N_NAMED else ""
+    return ", ".join(ids[:_N_NAMED]) + more
+
+
+def _print_fetch(done: FetchReport, output: Path, *, as_object: bool) -> None:
+    """Print what was fetched, and what the service says about the query."""
+    for note in done.notes:
+        say(f"{done.service}: {note}", err=True)
+    if done.n_listed != done.n_counted:
+        say(
+            f"{done.service} counted {pluralize(done.n_counted, 'record')} when the search began, and listed "
+            f"{done.n_listed:,}. Records may have come or gone meanwhile",
+            err=True,
+        )
+    if as_object:
+        say(dump_json({"file": str(output), **asdict(done)}))
+    else:
+        repeated = f" ({done.n_repeated:,} came twice)" if done.n_repeated else ""
+        say(f"{output}: {pluralize(done.n_records, 'record')} of {done.service}{repeated}")

@@ -1,0 +1,1 @@
+"""Encoders that run: the contract that all keep, and ONNX Runtime."""

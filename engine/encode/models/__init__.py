@@ -1,0 +1,1 @@
+"""Models: known ones, and the folders of originals and of exports."""

@@ -1,0 +1,1 @@
+"""The original model on torch, and its export."""

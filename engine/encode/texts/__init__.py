@@ -1,0 +1,1 @@
+"""Texts as an encoder takes them: sentences, passages and token ids."""

@@ -1,0 +1,1 @@
+"""Files that are written safely, watched, locked and mapped."""

@@ -1,0 +1,1 @@
+"""Segments and generations on disk: found, checked, opened and published."""

@@ -1,0 +1,1 @@
+"""The map of an index: a point for each record, and regions."""

@@ -1,0 +1,1 @@
+"""Search by FAISS: exact, by codes, over segments, on a GPU."""

@@ -1,0 +1,1 @@
+"""Answers: hits with reasons, counts and a verdict."""

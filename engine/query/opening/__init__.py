@@ -1,0 +1,1 @@
+"""An open generation: its records, vectors, encoder and reranker."""

@@ -1,0 +1,1 @@
+"""Questions: read from files, checked, and resolved against a generation."""

@@ -1,0 +1,1 @@
+"""Searches built from records that are known."""

@@ -1,0 +1,1 @@
+"""The values of a record as formats of references need them."""

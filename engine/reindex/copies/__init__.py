@@ -1,0 +1,1 @@
+"""Copies of an index: backups, and indexes restored from them."""

@@ -1,0 +1,1 @@
+"""What is measured on an index: its search settings, and what unrelated questions reach."""

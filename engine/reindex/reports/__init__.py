@@ -1,0 +1,1 @@
+"""What runs and generations have done, in words and as plain fields."""

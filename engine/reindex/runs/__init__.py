@@ -1,0 +1,1 @@
+"""The runs that make a generation, or go back to one."""

@@ -1,0 +1,1 @@
+"""What a reviewer reads next, and how it is shown."""
