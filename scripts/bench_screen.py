@@ -31,8 +31,8 @@ from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 from engine.reindex.encoding.encoders import open_model_encoder
 from engine.relevance.screening.ranking import build_pool, estimate_share
-from engine.relevance.screening.screenmeasures import NAMES, average_measures
-from engine.relevance.screening.simulation import simulate_screening
+from engine.relevance.screening.screenmeasures import NAMES, average_measures, measure_screening
+from engine.relevance.screening.simulation import simulate_orders
 
 NO_CRITERIA = "none"
 
@@ -104,11 +104,9 @@ def measure(
         if vectors is not None and kind != NO_CRITERIA:
             wanted = encode_checked(encoder, [clean_text(criteria[kind])], as_query=True).vectors[0]
             cosines = vectors.astype(np.float64) @ wanted.astype(np.float64)
-        runs = list(
-            simulate_screening(
-                replace(pool, cosines=cosines, expected=expected), review.included, given.priors, step=given.step
-            )
-        )
+        asked = replace(pool, cosines=cosines, expected=expected)
+        orders = simulate_orders(asked, review.included, given.priors, step=given.step)
+        runs = [measure_screening(order) for order in orders]
         losses = np.array([run.loss for run in runs])
         if kind == NO_CRITERIA:
             without = losses

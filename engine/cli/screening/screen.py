@@ -228,7 +228,7 @@ def simulate(
         pool, notes = load_pool(snapshot, labels.doc_ids, criteria)
     included = labels.mark_included(labels.doc_ids)
     orders = list(_watch_runs(simulate_orders(pool, included, priors, seed, step), priors))
-    runs, rules = [measure_screening(order.astype("int64")) for order in orders], compare_rules(orders)
+    runs, rules = [measure_screening(order) for order in orders], compare_rules(orders)
     write_curve(curve, build_simulation_chart(orders, rules))
     if as_object:
         settings = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}

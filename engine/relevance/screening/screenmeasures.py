@@ -31,7 +31,7 @@ class Screened:
         return self.loss, self.atd, self.recall_10, self.wss_95, self.hits_100
 
 
-def measure_screening(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
+def measure_screening(labels: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> Screened:
     """Measure labels (N,), 1 for included and 0 for excluded, in the order in which the records are read.
 
     With N records, y of them included, at ranks r counted from 1:

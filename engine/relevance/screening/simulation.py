@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 from engine.relevance.screening.ranking import Pool, Rows, rank_unlabelled
-from engine.relevance.screening.screenmeasures import Screened, measure_screening
 
 _Ranker = Callable[[Pool, Rows, NDArray[np.bool_], NDArray[np.bool_]], Rows]
 LEAST = 2  # records of each kind, since one of them is a prior
@@ -51,23 +50,6 @@ def simulate_orders(
     for number in range(n_priors):
         order = _read_order(pool, included, _draw_priors(included, seed, number), step, ranker)
         yield included[order]
-
-
-def simulate_screening(
-    pool: Pool,
-    included: NDArray[np.bool_],
-    n_priors: int = 10,
-    seed: int = 0,
-    step: int | None = None,
-    ranker: _Ranker = _order_by_screening,
-) -> Iterator[Screened]:
-    """Yield the measures of the simulations of `simulate_orders`, which see.
-
-    Raises:
-        UsageError: as there.
-    """
-    orders = simulate_orders(pool, included, n_priors, seed, step, ranker)
-    yield from (measure_screening(labels.astype(np.int64)) for labels in orders)
 
 
 def _draw_priors(included: NDArray[np.bool_], seed: int, number: int) -> Rows:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from engine.encode.models.recipe import prepare_text
 from engine.errors import UsageError
 from engine.relevance.screening.ranking import Pool, Rows, build_pool
-from engine.relevance.screening.screenmeasures import average_measures
-from engine.relevance.screening.simulation import _choose_step, _draw_priors, _read_order, simulate_screening
+from engine.relevance.screening.screenmeasures import average_measures, measure_screening
+from engine.relevance.screening.simulation import _choose_step, _draw_priors, _read_order, simulate_orders
 
 N = 120
 INCLUDED = np.arange(N) % 10 == 0  # rows 0, 10, 20 …
@@ -35,8 +35,8 @@ BEST, WORST = np.argsort(~INCLUDED, kind="stable"), np.argsort(INCLUDED, kind="s
 
 
 def test_a_ranker_that_knows_all_and_one_that_errs_always() -> None:
-    (best,) = simulate_screening(POOL, INCLUDED, 1, ranker=Recorded(BEST))
-    (worst,) = simulate_screening(POOL, INCLUDED, 1, ranker=Recorded(WORST))
+    best = measure_screening(next(simulate_orders(POOL, INCLUDED, 1, ranker=Recorded(BEST))))
+    worst = measure_screening(next(simulate_orders(POOL, INCLUDED, 1, ranker=Recorded(WORST))))
     assert (best.loss, best.hits_100, best.recall_10) == (0, 11, 1)  # 11 of the 12 are to be found, in 118 records
     assert best.wss_95 == pytest.approx((118 - 11) / 118 - 0.05)
     assert (worst.loss, worst.recall_10) == (1, 0)
@@ -77,21 +77,21 @@ def test_priors_are_one_of_each_kind_and_repeatable() -> None:
 def test_a_shorter_series_is_the_beginning_of_a_longer() -> None:
     texts = ["gout pain" if good else f"lupus {n % 7} pain" for n, good in enumerate(INCLUDED)]
     pool = build_pool(np.arange(N), texts, None)
-    found = list(simulate_screening(pool, INCLUDED, 3, 5))
-    assert list(simulate_screening(pool, INCLUDED, 2, 5)) == found[:2]
-    assert all(run.loss == 0 for run in found)  # one word tells
+    found = [order.tolist() for order in simulate_orders(pool, INCLUDED, 3, 5)]
+    assert [order.tolist() for order in simulate_orders(pool, INCLUDED, 2, 5)] == found[:2]
+    assert all(measure_screening(order).loss == 0 for order in found)  # one word tells
 
 
 @pytest.mark.parametrize("included", [[True] + [False] * 5, [True] * 5 + [False], [False] * 6])
 def test_too_few_of_a_kind(included: list[bool]) -> None:
     with pytest.raises(UsageError, match="expected 2 or more of each"):
-        next(simulate_screening(POOL, np.array(included)))
+        next(simulate_orders(POOL, np.array(included)))
 
 
 @pytest.mark.parametrize(("n", "step"), [(0, None), (1, 0)])
 def test_no_simulation_at_all(n: int, step: int | None) -> None:
     with pytest.raises(UsageError, match=f"{n} simulations, reading {step or 0} records at once"):
-        next(simulate_screening(POOL, INCLUDED, n, step=step))
+        next(simulate_orders(POOL, INCLUDED, n, step=step))
 
 
 def test_a_real_review_is_screened_as_well_as_by_asreview(shared: Path) -> None:
@@ -104,6 +104,7 @@ def test_a_real_review_is_screened_as_well_as_by_asreview(shared: Path) -> None:
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [row for row in map(json.loads, file) if row["id"] in review]
     pool = build_pool(np.arange(len(rows)), [prepare_text(row["title"], row["abstract"]) for row in rows], None)
-    found = average_measures(list(simulate_screening(pool, np.array([review[row["id"]] for row in rows]), 3, step=5)))
+    included = np.array([review[row["id"]] for row in rows])
+    found = average_measures([measure_screening(order) for order in simulate_orders(pool, included, 3, step=5)])
     assert (len(rows), sum(review.values())) == (882, 37)
     assert found.loss < 0.08 and found.wss_95 > 0.6 and found.hits_100 > 24  # published for ASReview: 0.061, 0.72, 27.8
