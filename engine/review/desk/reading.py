@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.corpus.words.folding import get_stemmer, split_words
 from engine.corpus.words.keywords import find_occurrences
 from engine.corpus.words.wording import Term, Wording, parse_wording
 from engine.encode.models.recipe import clean_text
@@ -25,6 +26,7 @@ from engine.relevance.sets.sections import Section, locate_sections
 from engine.review.decisions.reviews import ReviewSettings
 
 _MOST_CRITERIA = 30  # that a sentence is looked for
+_COMMON = 0.1  # share of the records; a word of the criteria that more of them hold tells little, and is not marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,15 @@ class RecordReader:
     """Reads records of one generation for a review with certain settings. Safe to use from several threads."""
 
     def __init__(self, snapshot: OpenGeneration, settings: ReviewSettings) -> None:
-        """Prepare; criteria are encoded when they are first compared."""
+        """Prepare; criteria are encoded when they are first compared.
+
+        Raises:
+            GenerationError: the words of the generation can't be read.
+        """
         self.snapshot = snapshot
         self.settings = settings
-        self._wanted = _build_wording(settings.wanted, settings.criteria)
-        self._unwanted = _build_wording(settings.unwanted, "")
+        self._wanted = _build_wording(settings.wanted, *_choose_rare(snapshot, settings.criteria))
+        self._unwanted = _build_wording(settings.unwanted)
         self._vectors: list[Vectors | None] | None = None  # of each criterion; None: the encoder can't read it
 
     def read(self, doc_id: int, *, evidence: bool = True) -> RecordReading:
@@ -123,16 +129,35 @@ def _encode_criterion(snapshot: OpenGeneration, text: str) -> Vectors | None:
     return vector
 
 
-def _build_wording(words: Sequence[str], criteria: str) -> Wording:
+def _build_wording(words: Sequence[str], rare: Sequence[Term] = (), whole: Sequence[Term] = ()) -> Wording:
     """Return a wording of words, which may be phrases or end in a star, and of the words of criteria.
 
-    A single word occurs with any ending, as the words of the criteria; a phrase as it is written.
+    A single word occurs with any ending, as the rare words of the criteria; a phrase as it is written.
     """
     given = [_build_term(word) for word in words if any(map(str.isalnum, word))]
     singles = [term for term in given if not term.prefix and len(term.text.split()) == 1]
     exact = [term for term in given if term not in singles]
-    of_criteria = [term for term in parse_wording(criteria, prefer_phrases=True).wanted if not term.in_title]
-    return Wording((*singles, *of_criteria), tuple(exact), (), "")
+    return Wording((*singles, *rare), (*exact, *whole), (), "")
+
+
+def _choose_rare(snapshot: OpenGeneration, criteria: str) -> tuple[list[Term], list[Term]]:
+    """Return the words of criteria that few records hold with any ending, and those that count as a whole only.
+
+    The latter are joined or quoted words of which many records hold one, as "placebo-controlled". Other words that many
+    records hold, and stop words, are left out.
+    """
+    rare: list[Term] = []
+    whole: list[Term] = []
+    for term in parse_wording(criteria, prefer_phrases=True).wanted:
+        stems = [get_stemmer().stem_word(word) for word in split_words(term.text)]
+        if term.in_title or not stems:
+            continue
+        words = snapshot.get_words()
+        if all(words.weigh_stem(stem) > words.weigh_share(_COMMON) for stem in stems):
+            rare.append(term)
+        elif len(stems) > 1:
+            whole.append(term)
+    return rare, whole
 
 
 def _build_term(word: str) -> Term:
