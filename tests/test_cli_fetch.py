@@ -77,6 +77,19 @@ def test_a_mistake_is_told_before_anything_is_asked(
     assert not list(tmp_path.glob("x*"))
 
 
+def test_preprints_of_europe_pmc_become_an_index(
+    library: Library, toy: IndexFolder, engine: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "gout.jsonl.gz"
+    library.add(Paper(1001))
+    library.gone = {2}
+    done = engine("fetch", "europepmc", "gout", "-o", path, "-i", "toy", "--base-url", library.url)
+    assert done.returncode == 8
+    assert f"{path}: 6 records of Europe PMC" in done.stdout and "6 added" in done.stdout
+    assert "Europe PMC counted 7 records, but listed only 6. What came is in" in done.stderr
+    assert json.loads(engine("show", "PPR1001", "-i", "toy").stdout)["title"] == "Gout no. 1001"
+
+
 @pytest.mark.crash
 def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(library: Library, tmp_path: Path) -> None:
     library.add(*(Paper(pmid) for pmid in range(10, 1700)))

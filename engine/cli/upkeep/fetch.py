@@ -18,7 +18,7 @@ from engine.phrases import pluralize
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
-    from engine.collect.fetch.pubmedquery import FetchReport
+    from engine.collect.fetch.task import FetchReport
     from engine.progress import Progress
 
 _N_NAMED = 10  # missing ids in a message
@@ -26,10 +26,11 @@ _N_NAMED = 10  # missing ids in a message
 
 @main.group(cls=Subcommands)
 def fetch() -> None:
-    """Fetch records by a query from PubMed into a file.
+    """Fetch records by a query from PubMed or Europe PMC into a file.
 
     \b
     engine fetch pubmed "biosimilars[mh] AND switching[tiab]" -o switching.xml.gz
+    engine fetch europepmc "gout AND SRC:PPR" -o preprints.jsonl.gz
     """
 
 
@@ -60,12 +61,8 @@ class _Delivery:
         _print_fetch(done, self.output, as_object=self.as_object)
         if self.index:
             index_files(Config.load(self.indexes, self.index), [self.output], as_object=self.as_object)
-        if done.missing:
-            fail(
-                f"{pluralize(len(done.missing), 'record')} did not come: {_name_some(done.missing)}. "
-                f"{done.service} may have removed them. The others are in {self.output}",
-                DownloadError.exit_code,
-            )
+        if lacks := _explain_lacks(done):
+            fail(f"{lacks}. What came is in {self.output}", DownloadError.exit_code)
 
 
 _delivery_options = add_options(
@@ -109,17 +106,49 @@ def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
     engine fetch pubmed --ids pmids.txt -o known.xml.gz
     """
     from engine.collect.fetch.eutilities import connect_pubmed
-    from engine.collect.fetch.pubmedquery import FetchTask, fetch_pubmed
+    from engine.collect.fetch.pubmedquery import fetch_pubmed
+    from engine.collect.fetch.task import FetchTask
 
     if (query is None) == (ids is None):
         raise UsageError("name either a QUERY or --ids FILE. For example: engine fetch pubmed gout -o gout.xml.gz")
-    if query is not None and not query.strip():
-        raise UsageError('the query is empty. For example: engine fetch pubmed "gout[mh]" -o gout.xml.gz')
+    text = "" if query is None else _check_query(query)
     account = read_ncbi_account()
     service = connect_pubmed(delivery.base_url, account.api_key, account.email)
     pmids = _read_pmids(ids) if ids else ()
-    task = FetchTask(service, delivery.output, (query or "").strip(), pmids, delivery.overwrite)
+    task = FetchTask(service, delivery.output, text, pmids, delivery.overwrite)
     delivery.run(task.work_path, lambda report: fetch_pubmed(task, report))
+
+
+@fetch.command()
+@click.argument("query")
+@_delivery_options
+def europepmc(query: str, delivery: _Delivery) -> None:
+    """Fetch Europe PMC's records for a query, preprints among them.
+
+    QUERY is a search as on Europe PMC's page. The records are written as JSON lines, each as it came. A run that was
+    stopped goes on where it stopped. Exit code 8: fewer records came than Europe PMC counted.
+
+    \b
+    engine fetch europepmc "biosimilar AND switching" -o switching.jsonl.gz
+    engine fetch europepmc "gout AND SRC:PPR" -o preprints.jsonl.gz -i gout
+    """
+    from engine.collect.fetch.europepmc import connect_europepmc, fetch_europepmc
+    from engine.collect.fetch.task import FetchTask
+
+    service = connect_europepmc(delivery.base_url)
+    task = FetchTask(service, delivery.output, _check_query(query), (), delivery.overwrite)
+    delivery.run(task.work_path, lambda report: fetch_europepmc(task, report))
+
+
+def _check_query(query: str) -> str:
+    """Return a query without blanks around it.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if not query.strip():
+        raise UsageError('the query is empty. For example: engine fetch pubmed "gout[mh]" -o gout.xml.gz')
+    return query.strip()
 
 
 def _read_pmids(path: Path) -> tuple[int, ...]:
@@ -146,16 +175,23 @@ def _name_some(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_N_NAMED]) + more
 
 
+def _explain_lacks(done: FetchReport) -> str:
+    """Return which records did not come; "" if all did."""
+    if done.missing:
+        some = f"{pluralize(len(done.missing), 'record')} did not come: {_name_some(done.missing)}"
+        return f"{some}. {done.service} may have removed them"
+    if done.n_listed < done.n_counted:
+        return f"{done.service} counted {pluralize(done.n_counted, 'record')}, but listed only {done.n_listed:,}"
+    return ""
+
+
 def _print_fetch(done: FetchReport, output: Path, *, as_object: bool) -> None:
     """Print what was fetched, and what the service says about the query."""
     for note in done.notes:
         say(f"{done.service}: {note}", err=True)
-    if done.n_listed != done.n_counted:
-        say(
-            f"{done.service} counted {pluralize(done.n_counted, 'record')} when the search began, and listed "
-            f"{done.n_listed:,}. Records may have come or gone meanwhile",
-            err=True,
-        )
+    if done.n_listed > done.n_counted:
+        more = f"counted {pluralize(done.n_counted, 'record')} when the search began, and listed {done.n_listed:,}"
+        say(f"{done.service} {more}. The others came meanwhile", err=True)
     if as_object:
         say(dump_json({"file": str(output), **asdict(done)}))
     else:

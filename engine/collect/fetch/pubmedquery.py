@@ -8,9 +8,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import partial
-from pathlib import Path
 
 from engine.collect.fetch.articleset import END, ArticleSet, format_start, sort_articles
 from engine.collect.fetch.client import Cause, TransferError
@@ -24,60 +23,23 @@ from engine.collect.fetch.eutilities import (
 )
 from engine.collect.fetch.lookahead import begin_task, run_ahead
 from engine.collect.fetch.partition import ResultPart, list_parts
-from engine.collect.fetch.service import Service
-from engine.collect.fetch.workfile import WorkFile, open_work
-from engine.errors import DownloadError, NoRecordError
-from engine.files import check_target, write_file
+from engine.collect.fetch.task import (
+    FetchReport,
+    FetchTask,
+    count_records,
+    make_member,
+    read_new_records,
+    run_fetch,
+    write_members,
+)
+from engine.collect.fetch.workfile import WorkFile
+from engine.errors import NoRecordError
 from engine.progress import Progress
 
 _N_RECORDS = 250  # of one request
 _N_REFUSED = 5  # records that are refused one by one before a batch of which none came is given up
 _N_SECOND_LOOKS = 2  # for records that an answer lacks
-_LEVEL = 4  # of gzip: half the time of the usual one, for files that are a few percent larger
 _PHASE = "records fetched"
-
-
-@dataclass(frozen=True, slots=True)
-class FetchReport:
-    """What a fetch did."""
-
-    service: str
-    query: str  # "" where records were named by their ids
-    translation: str  # how the service read the query
-    notes: tuple[str, ...]  # terms of the query that the service did not find or left out
-    started: str  # when the search began, ISO 8601
-    n_counted: int  # records that the service counted when the search began, or ids that were named
-    n_listed: int  # different ids that it listed
-    n_records: int  # that were written
-    n_repeated: int  # records that came twice and were written once
-    missing: tuple[str, ...]  # listed ids for which no record came
-
-
-@dataclass(frozen=True, slots=True)
-class FetchTask:
-    """What is fetched, and where to."""
-
-    service: Service
-    path: Path  # of the output; compressed if its name ends with .gz
-    query: str = ""
-    pmids: tuple[int, ...] = ()  # instead of a query
-    overwrite: bool = False
-
-    @property
-    def work_path(self) -> Path:
-        """The work file beside the output."""
-        return self.path.with_name(f"{self.path.name}.part")
-
-    @property
-    def purpose(self) -> dict[str, str]:
-        """What the work file says about the work."""
-        return {
-            "service": self.service.name,
-            "address": str(self.service.mirror.address),
-            "query": self.query,
-            "ids": " ".join(map(str, self.pmids)),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
 
 
 def fetch_pubmed(task: FetchTask, report: Progress) -> FetchReport:
@@ -89,20 +51,7 @@ def fetch_pubmed(task: FetchTask, report: Progress) -> FetchReport:
         DownloadError: the service failed for good; what was fetched is kept in the work file.
         EngineError: the disk is full.
     """
-    check_target(task.path, overwrite=task.overwrite, example="records.xml.gz")
-    with open_work(task.work_path, task.purpose, ("service", "address", "query", "ids")) as work:
-        fetch = _Fetch(task, work, report)
-        try:
-            fetch.fetch_all()
-        except TransferError as err:
-            kept = f"The records fetched so far are kept in {task.work_path}; the same command goes on from there"
-            raise DownloadError(f"{err}. {kept if fetch.fetched else 'Nothing was written'}") from None
-        finally:
-            if not fetch.fetched:
-                task.work_path.unlink(missing_ok=True)
-        done = fetch.write_whole()
-        task.work_path.unlink(missing_ok=True)
-    return done
+    return run_fetch(task, lambda work: _PubmedFetch(task, work, report))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +75,7 @@ class _Batch:
 
 
 @dataclass(slots=True)
-class _Fetch:
+class _PubmedFetch:
     """The state of one fetch. `fetched` are the PMIDs of the records that came."""
 
     task: FetchTask
@@ -218,7 +167,7 @@ class _Fetch:
             self.histories[key] = answer.history
         facts = {"count": answer.count, "translation": answer.translation, "notes": list(answer.notes)}
         listed = json.dumps(answer.pmids if answer.count <= MAX_LISTED else [])
-        self.work.add(key, facts, _make_member(listed.encode("ascii")))
+        self.work.add(key, facts, make_member(listed.encode("ascii")))
         return answer
 
     def _read_search(self, key: str) -> SearchAnswer:
@@ -240,7 +189,7 @@ class _Fetch:
         found = self._fetch_listed(batch.pmids) if found is None else found
         articles = sort_articles(found.articles, batch.pmids)
         records = tuple((article.pmid, len(article.content)) for article in articles)
-        return _Catch(batch.key, found.doctype, records, _make_member(b"".join(one.content for one in articles)))
+        return _Catch(batch.key, found.doctype, records, make_member(b"".join(one.content for one in articles)))
 
     def _fetch_kept(self, batch: _Batch) -> ArticleSet | None:
         """Fetch a batch from its result set; None where PubMed does not keep it, or can't send this part of it.
@@ -289,9 +238,9 @@ class _Fetch:
             EngineError: the disk is full.
         """
         listed = dict.fromkeys(self._list_pmids())
-        write_file(self.task.path, self._list_pieces(), overwrite=self.task.overwrite)
+        write_members(self.task, self._list_members())
         facts = self.work.get_facts("search all") if self.task.query else {}
-        n_came = sum(len(self.work.get_facts(key).get("records", ())) for key in self.work.list_keys())
+        n_came, n_records = count_records(self.work, self.work.list_keys())
         return FetchReport(
             self.task.service.name,
             self.task.query,
@@ -300,36 +249,20 @@ class _Fetch:
             self.work.purpose["started"],
             facts.get("count", len(self.task.pmids)),
             len(listed),
-            len(self.fetched),
-            n_came - len(self.fetched),
+            n_records,
+            n_came - n_records,
             tuple(str(pmid) for pmid in listed if pmid not in self.fetched),
         )
 
-    def _list_pieces(self) -> Iterator[bytes]:
-        """Yield the bytes of the output."""
-        is_plain = self.task.path.suffix.lower() != ".gz"
+    def _list_members(self) -> Iterator[bytes]:
+        """Yield the output, compressed."""
         keys = [batch.key for batch in self._list_batches() if batch.key in self.work]
         keys += [key for key in self.work.list_keys() if key.startswith("rest")]
         doctype = next((text for key in keys if (text := self.work.get_facts(key)["doctype"])), "")
-        seen: set[int] = set()
-        pieces = (self._list_new(key, seen) for key in keys)
-        for piece in itertools.chain([_make_member(format_start(doctype))], pieces, [_make_member(END)]):
-            yield gzip.decompress(piece) if is_plain else piece
-
-    def _list_new(self, key: str, seen: set[int]) -> bytes:
-        """Return the records of a batch that were not seen before, compressed; note them as seen."""
-        records, content = self.work.get_facts(key)["records"], self.work.read_content(key)
-        pmids = [pmid for pmid, _ in records]
-        if len({*pmids}) == len(pmids) and seen.isdisjoint(pmids):
-            seen.update(pmids)
-            return content
-        plain, start, kept = gzip.decompress(content), 0, bytearray()
-        for pmid, n_bytes in records:
-            if pmid not in seen:
-                kept += plain[start : start + n_bytes]
-            seen.add(pmid)
-            start += n_bytes
-        return _make_member(bytes(kept))
+        seen: set[object] = set()
+        yield make_member(format_start(doctype))
+        yield from (read_new_records(self.work, key, seen) for key in keys)
+        yield make_member(END)
 
     def _explain_nothing(self) -> str:
         """Return the message for a query without a record."""
@@ -348,8 +281,3 @@ def _cut_batches(name: str, pmids: Sequence[int], answer: SearchAnswer | None) -
     """Yield batches of the records of one list."""
     for start in range(0, len(pmids), _N_RECORDS):
         yield _Batch(f"{name} {start}", tuple(pmids[start : start + _N_RECORDS]), answer, start)
-
-
-def _make_member(content: bytes) -> bytes:
-    """Return bytes as a gzip member, which is the same for the same bytes."""
-    return gzip.compress(content, _LEVEL, mtime=0)

@@ -1,4 +1,4 @@
-"""PubMed on this machine: esearch and efetch as NCBI documents them, with the faults that they have."""
+"""PubMed and Europe PMC on this machine: as they document their services, with the faults that those have."""
 
 import json
 import re
@@ -16,6 +16,13 @@ DOCTYPE = (
     '"https://dtd.nlm.nih.gov/ncbi/pubmed/out/pubmed_250101.dtd">'
 )
 _FOUND = '<?xml version="1.0" encoding="UTF-8" ?>\n<!DOCTYPE {0} PUBLIC "-//NLM//DTD esearch 20060628//EN" "https://x/y.dtd">'
+_ODD = {  # answers with status 200
+    "200 html": b"<!DOCTYPE html><html><head><title>Down</title></head><body>maintenance</body></html>",
+    "200 other": b'{"version":"6.9"}',
+    "200 errMsg": b'{"errCode":404,"errMsg":"Invalid query"}',
+    "200 error": b"<?xml version='1.0'?><eFetchResult><ERROR>Search Backend failed: a1</ERROR></eFetchResult>",
+    "empty set": f'<?xml version="1.0" ?>\n{DOCTYPE}\n<PubmedArticleSet></PubmedArticleSet>'.encode(),
+}
 _BY_ID = re.compile(r"\((.*)\) AND (\d+):(\d+)\[uid\]")
 _UNDATED = re.compile(r'\((.*)\) NOT \("1700/01/01"\[edat\] : "3000/12/31"\[edat\]\)')
 
@@ -36,6 +43,19 @@ class Paper:
             f"<ArticleTitle>{self.title} no. {self.pmid}</ArticleTitle><Abstract><AbstractText>Uric acid &amp; "
             f"colchicine, β = {self.pmid}.</AbstractText></Abstract></Article></MedlineCitation></PubmedArticle>"
         )
+
+    @property
+    def core(self) -> dict[str, object]:
+        """The record as Europe PMC has it; those above 900 are preprints."""
+        source = (
+            {"id": f"PPR{self.pmid}", "source": "PPR"} if self.pmid > 900 else {"id": str(self.pmid), "source": "MED"}
+        )
+        return source | {
+            "title": f"{self.title} no. {self.pmid}",
+            "authorString": "Beck A, Zoë C.",
+            "pubYear": "2020",
+            "abstractText": "<h4>Background</h4>Uric acid.",
+        }
 
 
 @dataclass
@@ -111,6 +131,22 @@ class Library:
         records = "\n".join(self.papers[pmid].xml for pmid in came)
         return f'<?xml version="1.0" ?>\n{DOCTYPE}\n<PubmedArticleSet>\n{bad}{records}</PubmedArticleSet>'
 
+    def search_post(self, form: dict[str, str]) -> str:
+        """Europe PMC's search, page by page; a cursor is the number of records before the page."""
+        cursor = form["cursorMark"]
+        if cursor != "*" and not cursor.isdigit():
+            return '{"version":"6.9"}'
+        found = [paper for paper in self.papers.values() if form["query"].lower() in paper.title.lower()]
+        start = 0 if cursor == "*" else int(cursor)
+        page = [paper.core for paper in found[start : start + int(form["pageSize"])] if paper.pmid not in self.gone]
+        page += [core for core in page if int(core["id"].strip("PR")) in self.twice]
+        end = start + int(form["pageSize"])
+        answer: dict[str, object] = {"version": "6.9", "hitCount": len(found), "resultList": {"result": page}}
+        if end < len(found):
+            answer["nextCursorMark"] = str(end)
+        assert (form["resultType"], form["format"]) == ("core", "json")
+        return json.dumps(answer)
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -143,7 +179,8 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(library.seconds)
         if fault is None or not self.misbehave(fault, form):
             with self.lock:
-                body = (library.esearch if tool == "esearch" else library.efetch)(form).encode()
+                answers = {"esearch": library.esearch, "efetch": library.efetch, "searchPOST": library.search_post}
+                body = answers[tool](form).encode()
             self.answer(self.spoil(body, fault))
 
     def misbehave(self, fault: str, form: dict[str, str]) -> bool:
@@ -155,12 +192,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(json.dumps({"error": "API key invalid", "api-key": form.get("api_key")}).encode(), 400)
         elif fault == "200 json":
             self.answer(json.dumps({"error": "API rate limit exceeded", "api-key": form.get("api_key")}).encode())
-        elif fault == "200 html":
-            self.answer(b"<!DOCTYPE html><html><head><title>Down</title></head><body>maintenance</body></html>")
-        elif fault == "200 error":
-            self.answer(b"<?xml version='1.0'?><eFetchResult><ERROR>Search Backend failed: a1</ERROR></eFetchResult>")
-        elif fault == "empty set":
-            self.answer(f'<?xml version="1.0" ?>\n{DOCTYPE}\n<PubmedArticleSet></PubmedArticleSet>'.encode())
+        elif fault in _ODD:
+            self.answer(_ODD[fault])
         elif fault.startswith("redirect"):
             self.answer(b"", 307, {"Location": "http://other.example/x"})
         elif fault.isdigit():
