@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.reindex.test_vectorise import DIM, Stub, drafted, run_of, vector_of
 
 from engine import open_index
 from engine.encode.models.recipe import hash_text, prepare_text
@@ -28,6 +27,7 @@ from engine.reindex.intake.gather import Gathered
 from engine.reindex.runs.run import index_sources
 from tests.conftest import TOY, TOY_MODEL, jsonl, order_of, silent
 from tests.query.test_storedvectors import LONG
+from tests.reindex.encoding.test_vectorise import DIM, Stub, drafted, run_of, vector_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Add = Callable[..., Report]
