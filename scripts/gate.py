@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,8 @@ from environment import ROOT, VENV, say, stop
 
 FOLDERS = ("engine", "tests", "scripts")
 WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30  # bytes that must be free in it; the tests need far less at a time
 FAST = ("-m", "not slow and not browser and not crash and not network")
 SLOW = ("-m", "slow or hypothesis", "--hypothesis-profile=slow", "--timeout=3600")
 
@@ -57,11 +61,27 @@ def check_types() -> None:
 
 def test(choice: Sequence[str], arguments: Sequence[str]) -> int:
     """Run pytest on two workers and return its exit code."""
-    say("pytest")
-    command: list[str | Path] = [environment.PYTHON, "-m", "pytest", *WORKERS, *choice, *arguments]
     variables = {"OMP_NUM_THREADS": "1", **os.environ}  # the workers have one core each
     variables.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process of a command compiles every module again
-    return subprocess.run(command, cwd=ROOT, env=variables).returncode
+    folder = make_folder_in_memory() if "TMPDIR" not in variables else None
+    if folder:
+        variables["TMPDIR"] = str(folder)
+    say(f"pytest, with its files in memory: {folder}" if folder else "pytest")
+    command: list[str | Path] = [environment.PYTHON, "-m", "pytest", *WORKERS, *choice, *arguments]
+    code = subprocess.run(command, cwd=ROOT, env=variables).returncode
+    if folder and code == 0:  # else what the tests that failed have left can be looked at
+        shutil.rmtree(folder, ignore_errors=True)
+    return code
+
+
+def make_folder_in_memory() -> Path | None:
+    """Make a folder for temporary files where no disk has to confirm them; None where there is little room.
+
+    Every publication waits for the disk some thirty times, which takes as long as all its work on a toy index.
+    """
+    if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
+        return None
+    return Path(tempfile.mkdtemp(prefix="engine-tests-", dir=MEMORY))
 
 
 def main() -> None:

@@ -156,11 +156,15 @@ def check_kind(folder: IndexFolder, kind: str) -> None:
     assert folder.list_numbers() == ([2] if kind == "pruned" else [1, 2])
 
 
-def chosen(points: list[Point], step: int) -> list[Point]:
-    """Every step-th call inside building/, which the next run deletes whole; outside every second and all that rename."""
+def chosen(points: list[Point], step: int, kind: str) -> list[Point]:
+    """Every step-th call inside building/, which the next run deletes whole; outside every third and all that rename.
+
+    Each kind of run has another third, since most of its calls are those of the others.
+    """
     inside = [point for point in points if point.is_inside][::step]
     outside = [point for point in points if not point.is_inside]
-    every = outside if step == 1 else [point for n, point in enumerate(outside) if n % 2 == 0 or "rename" in point.call]
+    third = outside[list(KINDS).index(kind) :: 3]
+    every = outside if step == 1 else [point for point in outside if point in third or "rename" in point.call]
     return [point for point in points if point in inside or point in every]
 
 
@@ -208,7 +212,7 @@ def test_killed_at_every_call_readers_see_old_or_new(
     warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str, step: int
 ) -> None:
     seen: Counter[str] = Counter()
-    kills = [f"{point.call}:signal=KILL:when={point.n}" for point in chosen(points, step)]
+    kills = [f"{point.call}:signal=KILL:when={point.n}" for point in chosen(points, step, kind)]
     for injection, run in each(warm, tmp_path, kills, kind):
         now = state(run.folder)
         if run.returncode == 0:  # SQLite wrote a page less than in the counted run, so this call never came
@@ -253,7 +257,7 @@ def test_a_failing_disk_is_an_error_and_the_old_generation_stays(
     warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str
 ) -> None:
     """Each call fails once or from then on, by turns; the slow test below has both."""
-    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 61)[::2]))]
+    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 61, kind)[::2]))]
     seen = Counter(check_failure(*done) for done in each(warm, tmp_path, by_turns, kind))
     assert seen["old"] >= 3 and seen["new"] >= 2, seen
 
