@@ -30,9 +30,7 @@ from engine.relevance.screening.wordmodel import Terms, list_arrays, restore_fea
 
 _FEW = 2_000  # records that are counted in this process: that takes less time than to start another one
 _NICENESS = 10  # of the process: whoever decides comes first
-_START = (
-    "import sys; sys.path[:] = sys.argv[3:]; from engine.review import counting as c; c._send_words(*sys.argv[1:3])"
-)
+_START = f"import sys; sys.path[:] = sys.argv[3:]; from {__name__} import _send_words as run; run(*sys.argv[1:3])"
 
 
 class WordCounter:
