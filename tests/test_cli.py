@@ -150,18 +150,18 @@ def test_status_for_people_and_programs(toy: IndexFolder, engine: Run) -> None:
     assert [json.loads(line)["index"] for line in engine("status", "--json").stdout.splitlines()] == ["toy", "twin"]
 
 
-def test_index_search_verify_rollback(engine_process: Run, toy: IndexFolder, tmp_path: Path) -> None:
+def test_index_search_verify_rollback(engine: Run, engine_process: Run, toy: IndexFolder, tmp_path: Path) -> None:
     source = jsonl(tmp_path / "new.jsonl", [{"id": "n", "title": "New"}, {"id": "n", "title": "Newer"}, {"id": "bad"}])
     done = engine_process("index", source)
     assert done.returncode == 0
     assert "toy: generation 000002 published, 41 abstracts" in done.stdout
     assert "1 added, 1 encoded, 1 more than once in one file" in done.stdout
     assert "rejected: 1\n    new.jsonl, line 3: neither title nor abstract" in done.stdout
-    assert "nothing new, generation 000002 stays" in engine_process("index", source).stdout
-    assert engine_process("verify").stdout == "toy, generation 000002: files, ids and vectors agree, 41 abstracts\n"
+    assert "nothing new, generation 000002 stays" in engine("index", source).stdout
+    assert engine("verify").stdout == "toy, generation 000002: files, ids and vectors agree, 41 abstracts\n"
     assert "vectors, texts and encoder agree" in engine_process("verify", "--deep").stdout
-    assert engine_process("rollback").stdout.startswith("toy: now at generation 000001")
-    assert engine_process("show", "n").returncode == 1
+    assert engine("rollback").stdout.startswith("toy: now at generation 000001")
+    assert engine("show", "n").returncode == 1
 
 
 def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str]]:
@@ -250,11 +250,13 @@ def test_a_huge_top_k_gives_all_there_is(toy: IndexFolder, engine: Run) -> None:
     assert len(engine("search", "gout", "-n", "100000000").stdout.splitlines()) == 40
 
 
-def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine_process: Run, tmp_path: Path) -> None:
+def test_an_index_built_with_another_model_is_exit_6(
+    toy: IndexFolder, engine: Run, engine_process: Run, tmp_path: Path
+) -> None:
     other = Path(shutil.copytree(TOY_MODEL, tmp_path / "other"))
     path = other / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 32}))
-    done = engine_process("index", TOY, "-m", other)
+    done = engine("index", TOY, "-m", other)
     assert done.returncode == 6
     assert re.search(
         r"built with tests/data/toy-model \(fp32, 'title. abstract/1', fingerprint \w{12}.* is now .*other \(fp32, 't",
@@ -265,24 +267,24 @@ def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine_pr
     write_receipt(folder, replace(read_identity(folder), max_length=32))
     done = engine_process("search", "gout")
     assert (done.returncode, done.stdout) == (6, "")
-    assert engine_process("verify").returncode == 3
-    assert engine_process("similar", "toy-01").returncode == 0
+    assert engine("verify").returncode == 3
+    assert engine("similar", "toy-01").returncode == 0
 
 
-def test_a_locked_index_is_exit_4(toy: IndexFolder, engine_process: Run) -> None:
+def test_a_locked_index_is_exit_4(toy: IndexFolder, engine: Run, engine_process: Run) -> None:
     from engine.index.files.lock import lock_for_writing
 
     with lock_for_writing(toy.lock):
         done = engine_process("index", TOY)
         assert done.returncode == 4 and "is being written by another process (pid" in done.stderr
-        assert engine_process("rollback").returncode == 4
-        assert engine_process("search", "gout").returncode == 0
+        assert engine("rollback").returncode == 4
+        assert engine("search", "gout").returncode == 0
 
 
-def test_a_folder_that_cannot_be_written_is_said(toy: IndexFolder, engine_process: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_said(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
-    done = engine_process("index", TOY, "-i", "new", "--indexes", blocked)
+    done = engine("index", TOY, "-i", "new", "--indexes", blocked)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert re.search(r"Error: .*file/new: Not a directory|Error: .*Not a directory", done.stderr)
 
