@@ -6,6 +6,7 @@ The index of one segment is the oracle: it has no dead records and one file of e
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -122,8 +123,9 @@ def make_side(engine: Command, place: Path, commands: list[tuple[str | Path, ...
 
 
 def mask(text: str, place: Path) -> str:
-    """Return a text without times and places."""
-    for pattern in MASKED:
+    """Return a text without times, the days of reading, and places."""
+    now = datetime.now(UTC)
+    for pattern in (*MASKED, *(f"{day:%Y-%m-%d}" for day in (now, now - timedelta(days=1)))):
         text = re.sub(pattern, "*", text)
     return text.replace(str(place), "PLACE")
 
