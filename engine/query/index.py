@@ -10,11 +10,13 @@ from datetime import date
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import numpy as np
 
 from engine.config import Settings
 from engine.corpus.history import find_changed
+from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import RecordSource
 from engine.encode.execution.encoder import Encoder
 from engine.errors import CorruptError, GenerationError, NoGenerationError, UsageError
@@ -364,7 +366,7 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         whole = Query(query, top_k=top_k, mode=mode, filters=filters or Filters())
-        return self.ask_new(whole, since=since)[0]
+        return _answer_new(self._follow_current(), self._complete(whole), since, judged=False)[0]
 
     def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
         """Answer a query among new or changed records; return the changed hits and the whole answer.
@@ -537,15 +539,17 @@ def answer_recorded(index: Index, query: Query, since: int | None) -> tuple[tupl
     return tuple(row.change for row in rows), answer
 
 
-def _answer_new(snapshot: OpenGeneration, query: Query, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
+def _answer_new(
+    snapshot: OpenGeneration, query: Query, since: int | str | date, *, judged: bool = True
+) -> tuple[list[ChangedHit], Answer]:
     """Answer a complete query among records that are new or changed since then, as Index.ask_new does."""
     changes = find_changed(snapshot.corpus, resolve_since(snapshot, since))
     if not changes:
         read_question(snapshot, query)  # an invalid query is refused all the same
         return [], Answer(query, snapshot.manifest.generation, (), 0)
-    answer = answer_query(snapshot, query, np.array(list(changes), dtype=np.int64))
-    ids = [snapshot.corpus.find_doc_id(hit.id) for hit in answer.hits]
-    return [ChangedHit(changes[i], hit) for i, hit in zip(ids, answer.hits, strict=True)], answer
+    answer = answer_query(snapshot, query, np.array(list(changes), dtype=np.int64), judged=judged)
+    ids = resolve_ids(snapshot.corpus, [hit.id for hit in answer.hits])
+    return [ChangedHit(changes[cast(int, i)], hit) for i, hit in zip(ids, answer.hits, strict=True)], answer
 
 
 def _open_again(path: str, follow: bool, device: str, generation: int | None) -> Index:
