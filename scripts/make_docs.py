@@ -11,10 +11,10 @@ import dataclasses
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import click
 
@@ -24,6 +24,9 @@ import engine
 from engine.cli.frame.group import SECTIONS, list_all_commands
 from engine.encode.models.catalogue import FIGURES, MODELS, format_cost, format_figures, list_model_notes
 from engine.references.values.places import format_omissions, format_places
+
+if TYPE_CHECKING:
+    from engine.serve.request.operations import Operation
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 WRITTEN = "<!-- Written by scripts/make_docs.py. -->\n"
@@ -197,16 +200,37 @@ def default_text(field: dataclasses.Field[Any]) -> str:
 
 def http_page() -> str:
     """Return the reference of the HTTP API: the parameters of every address, from the OpenAPI document."""
-    from engine.serve.api.openapi import dump_document
+    from engine.serve.api import openapi
+    from engine.serve.app import OPERATIONS
+    from engine.serve.review import handlers
 
-    document = dump_document()
+    document = openapi.dump_document(openapi.OPERATIONS)
     lines = [WRITTEN, "# HTTP parameters\n", f"{document['info']['description']}\n"]
     lines += ["`/api/v1/openapi.json` says the same to programs, with the answers.\n"]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             lines += [f"## {method.upper()} {path}\n", f"{operation.get('summary', '')}\n"]
             lines += parameter_table(operation.get("parameters", []))
+    for title, operations in (
+        ("Pages and their data", [one for one in OPERATIONS if one not in openapi.OPERATIONS]),
+        ("Pages of a review", handlers.OPERATIONS),
+    ):
+        lines += [f"## {title}\n", *page_table(operations)]
     return "\n".join(lines)
+
+
+def page_table(operations: Sequence[Operation]) -> list[str]:
+    """Return the addresses of pages as a table, with the names of their parameters and of the fields of their forms."""
+    from engine.serve.request.parameters import SEARCH
+
+    search = {one.name for one in SEARCH}
+    rows = []
+    for one in operations:
+        names = [each.name for each in (*one.parameters, *one.fields)]
+        shown = [f"`{name}`" for name in names if not search <= set(names) or name not in search]
+        shown = ["those of a search", *shown] if search <= set(names) else shown
+        rows.append(f"| {one.method} `{one.path}` | {', '.join(shown)} | {cell(one.summary)} |")
+    return ["| Address | Parameters | Meaning |", "|---|---|---|", *rows, ""]
 
 
 def parameter_table(parameters: list[dict[str, Any]]) -> list[str]:

@@ -31,8 +31,7 @@ from engine.serve.metrics import Metrics
 from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status, suggest
 from engine.serve.pages.templates import link_review
 from engine.serve.request.site import JSON, Site
-from engine.serve.review.handlers import ROUTES as REVIEW_ROUTES
-from engine.serve.review.handlers import is_json_wanted
+from engine.serve.review import handlers as review_handlers
 from engine.serve.work.desk import Desk
 from engine.serve.work.openreview import OpenReview, ReviewRules
 from engine.serve.work.shelf import Shelf
@@ -59,7 +58,7 @@ def build_app(
             several indexes.
         EngineError: an index can't be opened.
     """
-    prefix = Prefix(proxy or ProxyRules(), [route.path for route in (*_ROUTES, *REVIEW_ROUTES)])
+    prefix = Prefix(proxy or ProxyRules(), [one.path for one in (*_ROUTES, *review_handlers.OPERATIONS)])
     shelf = Shelf(folders)
     opened = _open_review(shelf, review) if review else None
     site = Site(
@@ -80,11 +79,12 @@ def build_app(
         if opened:
             opened.close()
 
-    app = Starlette(
-        routes=[*_ROUTES, *(REVIEW_ROUTES if opened else ())], exception_handlers=_HANDLERS, lifespan=lifespan
-    )
+    further = review_handlers.OPERATIONS if opened else ()
+    routes = [*_ROUTES, *(operation.route for operation in further)]
+    app = Starlette(routes=routes, exception_handlers=_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site, app.state.access = site, access
+    app.state.operations = (*OPERATIONS, *further)  # that the OpenAPI document describes
     guard = Guard(_show_review(app) if opened else app, access, prefix)
     app.state.metrics = metrics = Metrics(guard, site)
     return metrics
@@ -142,7 +142,7 @@ def _respond_to_error(request: Request, error: Exception) -> Response:
     path = request.url.path
     if path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics"):
         return _build_failure_json(failure)
-    if is_review_path(path) and is_json_wanted(request):
+    if is_review_path(path) and review_handlers.is_json_wanted(request):
         return _build_failure_json(failure)
     return problems.show_failure(request, failure)
 
@@ -161,24 +161,20 @@ _HANDLERS = {
     HTTPException: _respond_to_error,
     Exception: _respond_to_error,
 }
+OPERATIONS = (
+    *handlers.OPERATIONS,
+    *records.OPERATIONS,
+    *status.OPERATIONS,
+    *guide.OPERATIONS,
+    *map.OPERATIONS,
+    *maplist.OPERATIONS,
+    *flow.OPERATIONS,
+    *suggest.OPERATIONS,
+    *downloads.OPERATIONS,
+    *openapi.OPERATIONS,
+)
 _ROUTES: list[Route | Mount] = [
-    Route("/", handlers.show_search_page),
-    Route("/record", records.show_record_page),
-    Route("/status", status.show_status_page),
-    Route("/api", guide.show_api_page),
-    Route("/map", map.show_map_page),
-    Route("/map/points", map.send_points),
-    Route("/map/at", map.find_record_at),
-    Route("/flow", flow.show_flow_page),
-    Route("/flow.svg", flow.send_diagram),
-    Route("/flow.json", flow.send_numbers),
-    Route("/map/list", maplist.show_map_list),
-    Route("/map/export", maplist.export_map_list),
-    Route("/suggest", suggest.show_suggest_page),
-    Route("/record/export", downloads.export_record),
-    Route("/export", downloads.export_hits),
-    Route("/search-record.json", downloads.export_search_record),
-    *(Route(f"{openapi.ROOT}/{name}", handler) for name, handler, _, _ in openapi.GET),
+    *(operation.route for operation in OPERATIONS),
     Route(f"{openapi.ROOT}/batch", search_batch, methods=["POST"]),
     Route(f"{openapi.ROOT}/openapi.json", openapi.build_document),
     Route("/healthz", _report_health),

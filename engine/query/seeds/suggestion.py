@@ -30,7 +30,7 @@ class _Width:
 
 
 _WIDTHS = {"narrow": _Width(0.01, 3), "middle": _Width(0.03, 3), "broad": _Width(0.1, 1)}
-_MAX_KNOWN = 200  # records that a search is built from
+MAX_KNOWN = 200  # records that a search is built from
 _MOST_TERMS = 6  # of a group
 _NARROWER = 0.5  # share of the hits that a further group may leave
 _COMMON = 0.1  # share of the records above which a term says nothing of a topic in a further group
@@ -129,9 +129,9 @@ def _resolve_known(snapshot: OpenGeneration, known: Sequence[str]) -> tuple[list
             f"Ids look like {snapshot.corpus.find_example_id()!r}; engine search shows them"
         )
     doc_ids = list(dict.fromkeys(there))
-    if not 2 <= len(doc_ids) <= _MAX_KNOWN:
+    if not 2 <= len(doc_ids) <= MAX_KNOWN:
         raise UsageError(
-            f"{pluralize(len(doc_ids), 'known record')} in the index, expected 2 to {_MAX_KNOWN}: a search is built "
+            f"{pluralize(len(doc_ids), 'known record')} in the index, expected 2 to {MAX_KNOWN}: a search is built "
             "from what several have in common"
         )
     return doc_ids, absent, len(there) - len(doc_ids)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from engine.query.index import Index
+from engine.query.seeds.suggestion import list_suggestion_fields
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer
 from engine.references.values.citation import cite_hits
@@ -59,6 +60,16 @@ def build_record_body(index: Index, record: Abstract, cite: str = "") -> dict[st
         "sources": [asdict(source) for source in index.get_sources(record.record_id)],
     }
     return body | ({"citation": format_reference(record, cite)} if cite else {})
+
+
+def build_suggestion_body(index: Index, known: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON object of searches that find known records, with the words and headings that they are made of.
+
+    Raises:
+        UsageError: too few or too many are in the index, or nothing tells them from the others.
+        AbstractNotFoundError: none is in the index.
+    """
+    return {"index": index.name} | list_suggestion_fields(index.suggest(known))
 
 
 def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:

@@ -14,8 +14,16 @@ from engine.errors import EngineError, UsageError
 from engine.options import Query
 from engine.query.batches import answer_each
 from engine.query.index import Index
+from engine.query.seeds.suggestion import MAX_KNOWN
 from engine.records.answer import Answer
-from engine.serve.api.bodies import build_answer_body, build_next_path, build_record_body, build_status_body, dump_bytes
+from engine.serve.api.bodies import (
+    build_answer_body,
+    build_next_path,
+    build_record_body,
+    build_status_body,
+    build_suggestion_body,
+    dump_bytes,
+)
 from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.request.parameters import (
     CITED_RECORD,
@@ -43,6 +51,15 @@ NEW = (
     INDEX,
     Parameter("since", "A generation's number, or a date or time (ISO 8601, UTC).", required=True),
     *QUERY,
+)
+SUGGEST = (
+    INDEX,
+    Parameter(
+        "known",
+        "Records that the searches must find: two or more ids, PMIDs or DOIs.",
+        most=MAX_KNOWN,
+        required=True,
+    ),
 )
 STATUS = (INDEX,)
 BATCH = (INDEX, *RANKING, *FILTERS)
@@ -96,6 +113,15 @@ async def show_record(request: Request) -> Response:
         return dump_bytes(build_record_body(index, index.get(values.get_text("id")), values.get_text("cite")))
 
     return await respond(request, [index], JSON, work)
+
+
+async def write_searches(request: Request) -> Response:
+    """Write Boolean searches that find known records and little else, for PubMed, Ovid and Embase."""
+    values = read_values(request, SUGGEST)
+    index = get_site(request).shelf.get_index(values.get_text("i"))
+    return await respond(
+        request, [index], JSON, lambda: dump_bytes(build_suggestion_body(index, values.get_texts("known")))
+    )
 
 
 async def show_status(request: Request) -> Response:

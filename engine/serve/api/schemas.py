@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from engine.corpus import history
+from engine.corpus.flow import Flow, OriginFlow
 from engine.corpus.storage.store import RecordSource
 from engine.options import Query, ValueKind, YearRange
+from engine.query.seeds.suggestion import SeedRecord
 from engine.records.abstract import Abstract
 from engine.records.answer import AnswerVerdict, Hit, Obstacle, ValueCount
 from engine.records.encoder import EncoderIdentity
 from engine.references.values.fields import RECORD, SCORES
-from engine.serve.request.parameters import BOOLEANS, NUMBERS, Parameter
+from engine.review.report.flow import ScreeningCounts
+from engine.serve.request.parameters import BOOLEANS, LARGEST_WHOLE, NUMBERS, Parameter
 
 Schema = dict[str, Any]
 _PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
@@ -28,7 +32,7 @@ _TYPES = {
 
 
 def _build_schema(kind: Any) -> Schema:
-    """Return the schema of a dataclass, a literal, a tuple, a sequence, a union or a plain type.
+    """Return the schema of a dataclass, a literal, a tuple, a sequence, a mapping of texts, a union or a plain type.
 
     Raises:
         TypeError: any other type.
@@ -44,7 +48,9 @@ def _build_schema(kind: Any) -> Schema:
         return {"anyOf": [_build_schema(member) for member in get_args(kind)]}
     if get_origin(kind) is tuple:
         return _build_tuple_schema(get_args(kind))
-    if get_origin(kind) is Sequence:
+    if get_origin(kind) in (dict, Mapping):
+        return {"type": "object", "additionalProperties": _build_schema(get_args(kind)[1])}
+    if get_origin(kind) in (Sequence, list):
         (item,) = get_args(kind)
         return _build_array(_build_schema(YearRange if item == YearRange | str else item))  # years are parsed
     raise TypeError(f"no schema for {kind}")
@@ -81,12 +87,21 @@ def build_parameter_schema(parameter: Parameter) -> Schema:
     if parameter.choices:
         schema["enum"] = list(parameter.choices)
     elif parameter.kind in NUMBERS:
-        schema |= {"minimum": parameter.low, "maximum": parameter.high}
+        schema |= _describe_range(parameter)
     elif parameter.kind not in BOOLEANS:
         schema["maxLength"] = parameter.length
     if parameter.default is not None:
         schema["default"] = parameter.default
     return schema if parameter.most == 1 else {"type": "array", "items": schema, "maxItems": parameter.most}
+
+
+def _describe_range(parameter: Parameter) -> Schema:
+    """Return the smallest and the largest number that a parameter may be; a number without an end has none."""
+    low, high = parameter.low, parameter.high
+    if parameter.kind is ValueKind.INTEGER:
+        low, high = max(low, -LARGEST_WHOLE), min(high, LARGEST_WHOLE)
+    ends = {"minimum": low, "maximum": high}
+    return {name: int(end) if end == int(end) else end for name, end in ends.items() if math.isfinite(end)}
 
 
 def build_argument_schema(parameter: Parameter) -> Schema:
@@ -111,7 +126,7 @@ def build_query_parameter(parameter: Parameter) -> Schema:
     }
 
 
-def build_hit_schema() -> Schema:
+def _build_hit_schema() -> Schema:
     """Return the schema of a hit with all stored fields of its record."""
     own, stored = _build_schema(Hit)["properties"], _build_schema(Abstract)["properties"]
     names: Schema = own | {name: stored[name] for name in RECORD}
@@ -119,7 +134,7 @@ def build_hit_schema() -> Schema:
     return build_object(names | {"change": change}, optional=(*SCORES, "why", "change"))
 
 
-def build_answer_schema() -> Schema:
+def _build_answer_schema() -> Schema:
     """Return the schema of an answer."""
     return build_object(
         {
@@ -139,7 +154,7 @@ def build_answer_schema() -> Schema:
     )
 
 
-def build_record_schema() -> Schema:
+def _build_record_schema() -> Schema:
     """Return the schema of a record with all its fields and sources."""
     stored = _build_schema(Abstract)["properties"]
     record = {"id": stored["record_id"]} | {
@@ -157,7 +172,7 @@ def build_record_schema() -> Schema:
     )
 
 
-def build_status_schema() -> Schema:
+def _build_status_schema() -> Schema:
     """Return the schema of the status of the indexes."""
     encoder = _build_schema(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
     number = {"type": "number"}
@@ -181,13 +196,83 @@ def build_status_schema() -> Schema:
     return build_object({"indexes": _build_array(build_object(status))})
 
 
-def build_batch_schema() -> Schema:
+def _build_batch_schema() -> Schema:
     """Return the schema of the answers to a batch."""
     return build_object(
         {"index": TEXT, "generation": WHOLE, "answers": _build_array({"$ref": "#/components/schemas/Answer"})}
     )
 
 
-def build_error_schema() -> Schema:
+def _build_error_schema() -> Schema:
     """Return the schema of an error."""
     return build_object({"error": build_object({"code": TEXT, "message": TEXT})})
+
+
+def _build_suggestion_schema() -> Schema:
+    """Return the schema of searches from known records."""
+    texts, number = _build_array(TEXT), {"type": "number"}
+    term = {"term": TEXT, "field": TEXT, "known": WHOLE, "titles": WHOLE, "records": WHOLE, "weight": number}
+    search = {
+        "width": TEXT,
+        "records": WHOLE,
+        "found": WHOLE,
+        "found_unseen": WHOLE,
+        "groups": _build_array(texts),
+        "lines": _build_schema(dict[str, str]),
+        "notes": texts,
+    }
+    return build_object(
+        {
+            "index": TEXT,
+            "generation": WHOLE,
+            "records": WHOLE,
+            "terms": _build_array(build_object(term)),
+            "best": TEXT,
+            "searches": _build_array(build_object(search)),
+            "known": _build_array(_build_schema(SeedRecord)),
+            "absent": texts,
+            "notes": texts,
+        }
+    )
+
+
+def _build_flow_schema() -> Schema:
+    """Return the schema of the flow of records; without a review, it has no decisions."""
+    days = {"first_read": TEXT, "last_read": TEXT}
+    origin = build_object(_build_schema(OriginFlow)["properties"] | days)
+    screening = {"review": TEXT, "screened": WHOLE, "sought": WHOLE, "assessed": WHOLE}
+    decided = build_object(screening | _build_schema(ScreeningCounts)["properties"])
+    fields = _build_schema(Flow)["properties"] | {"origins": _build_array(origin), "removed": WHOLE}
+    return build_object({"index": TEXT} | fields | {"screening": decided}, optional=("screening",))
+
+
+def _build_point_schema() -> Schema:
+    """Return the schema of the record of a point of the map."""
+    return build_object({"id": TEXT, "title": TEXT, "journal": TEXT, "year": _allow_null(WHOLE)})
+
+
+def _build_next_schema() -> Schema:
+    """Return the schema of the next records of a reviewer, with their forms as HTML."""
+    record = build_object({"id": TEXT, "html": TEXT})
+    texts = {"progress": TEXT, "note": TEXT, "token": TEXT}
+    return build_object({"next": _build_array(TEXT), "records": _build_array(record)} | texts)
+
+
+def _build_numbers_schema() -> Schema:
+    """Return the schema of the answer to a form: the numbers of the decisions."""
+    return build_object({"numbers": _build_array(WHOLE)})
+
+
+SCHEMAS: dict[str, Callable[[], Schema]] = {
+    "Answer": _build_answer_schema,
+    "Batch": _build_batch_schema,
+    "Error": _build_error_schema,
+    "Flow": _build_flow_schema,
+    "Hit": _build_hit_schema,
+    "Next": _build_next_schema,
+    "Numbers": _build_numbers_schema,
+    "Point": _build_point_schema,
+    "Record": _build_record_schema,
+    "Status": _build_status_schema,
+    "Suggestion": _build_suggestion_schema,
+}

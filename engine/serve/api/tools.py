@@ -1,4 +1,4 @@
-"""The Model Context Protocol (MCP) server for assistants, with the tools search, similar and record.
+"""The Model Context Protocol (MCP) server for assistants, with the tools search, similar, record and suggest.
 
 The arguments of a tool are the parameters of the API, with the same checks and limits.
 """
@@ -35,8 +35,8 @@ from engine import __version__
 from engine.errors import EngineError, UsageError
 from engine.options import Query
 from engine.query.index import Index
-from engine.serve.api.bodies import build_answer_body, build_record_body
-from engine.serve.api.handlers import SIMILAR, list_pairs
+from engine.serve.api.bodies import build_answer_body, build_record_body, build_suggestion_body
+from engine.serve.api.handlers import SIMILAR, SUGGEST, list_pairs
 from engine.serve.api.schemas import Schema, build_argument_schema
 from engine.serve.request.parameters import CITED_RECORD, INDEX, QUERY, Parameter, RequestValues
 from engine.serve.request.queries import read_query
@@ -109,6 +109,11 @@ def _answer_record(shelf: Shelf, values: RequestValues) -> Answer:
     return build_record_body(index, index.get(values.get_text("id")), values.get_text("cite"))
 
 
+def _answer_suggest(shelf: Shelf, values: RequestValues) -> Answer:
+    """Return searches from known records."""
+    return build_suggestion_body(shelf.get_index(values.get_text("i")), values.get_texts("known"))
+
+
 def answer_query(index: Index, query: Query) -> Answer:
     """Return the answer to a query, without the query itself, and with groups only if requested."""
     body = build_answer_body(index, index.ask(query))
@@ -134,6 +139,12 @@ _TOOLS = {
     ),
     "record": _build_tool(
         "Return everything stored about one record, by its id, PMID or DOI.", CITED_RECORD, _answer_record
+    ),
+    "suggest": _build_tool(
+        "Write Boolean searches for PubMed, Ovid and Embase that find known records and little else, from the words "
+        "and MeSH headings that these have more often than others. Says what each search would miss, and why.",
+        SUGGEST,
+        _answer_suggest,
     ),
 }
 

@@ -23,6 +23,7 @@ from engine.serve.http.failures import classify_error
 from engine.serve.http.limits import MAX_HITS, MAX_IDS
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
+from engine.serve.request.operations import FILES, Operation
 from engine.serve.request.parameters import FILTERS, RECORD, SEARCH, Parameter
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, JSON, get_site, read_pairs, read_values, respond
@@ -34,6 +35,7 @@ _HITS = (
     Parameter("tick", "Export only the hits with these ids.", most=MAX_IDS),
     Parameter("top", "Export this many of the first hits, ticked or not.", ValueKind.INTEGER, low=1, high=MAX_HITS),
 )
+_RECORD_FILE = (*RECORD, FORMAT)
 _FILE_NAMES = ("format", "tick", "top")  # parameters of exports that pages don't have
 _NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
 _LEFT_OUT = (
@@ -57,7 +59,7 @@ class _NoHitsError(AbstractNotFoundError):
         )
 
 
-async def export_hits(request: Request) -> Response:
+async def _export_hits(request: Request) -> Response:
     """Send hits of a search as a file: the ticked ones, those of the page, or the first `top`."""
     values = read_values(request, _HITS)
     index = get_site(request).shelf.get_index(values.get_text("i"))
@@ -109,9 +111,9 @@ def _show_missing_ticks(request: Request, err: _NoHitsError) -> Response:
     return Response(body, status_code=failure.status, media_type=HTML)
 
 
-async def export_record(request: Request) -> Response:
+async def _export_record(request: Request) -> Response:
     """Send one record as a file; as a hit, it has rank 1 and its cosine to itself."""
-    values = read_values(request, (*RECORD, FORMAT))
+    values = read_values(request, _RECORD_FILE)
     index, suffix = get_site(request).shelf.get_index(values.get_text("i")), f".{values.get_text('format')}"
 
     def work() -> bytes:
@@ -124,7 +126,7 @@ async def export_record(request: Request) -> Response:
     return name_attachment(response, make_file_name(index, suffix))
 
 
-async def export_search_record(request: Request) -> Response:
+async def _export_search_record(request: Request) -> Response:
     """Send the search record, as written by `engine search --record` and repeated by `engine rerun`."""
     values = read_values(request, SEARCH)
     query, index = replace(read_query(values), explain=False), get_site(request).shelf.get_index(values.get_text("i"))
@@ -141,3 +143,10 @@ def name_attachment(response: Response, name: str) -> Response:
     """Return the response after marking it as a download with this file name."""
     response.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
     return response
+
+
+OPERATIONS = (
+    Operation("/export", _export_hits, _HITS, FILES),
+    Operation("/record/export", _export_record, _RECORD_FILE, FILES),
+    Operation("/search-record.json", _export_search_record, SEARCH, (JSON,)),
+)

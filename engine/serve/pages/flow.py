@@ -16,13 +16,14 @@ from engine.serve.api.bodies import dump_bytes
 from engine.serve.pages.downloads import name_attachment
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
+from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import INDEX
 from engine.serve.request.site import HTML, JSON, get_site, read_values, respond
 
 SVG = "image/svg+xml"
 
 
-async def show_flow_page(request: Request) -> Response:
+async def _show_flow_page(request: Request) -> Response:
     """Send the flow of records as a diagram and as tables."""
     values = read_values(request, (INDEX,))
     shelf = get_site(request).shelf
@@ -52,7 +53,7 @@ def render_flow(index: Index, counts: ScreeningCounts | None = None, **values: A
     return render_page("flow", title="Flow", **(fields | values))
 
 
-async def send_diagram(request: Request) -> Response:
+async def _send_diagram(request: Request) -> Response:
     """Send the diagram as SVG."""
     index = _get_index(request)
     return name_diagram(await respond(request, [index], SVG, lambda: render_diagram(index)), index)
@@ -68,7 +69,7 @@ def name_diagram(response: Response, index: Index, suffix: str = ".svg") -> Resp
     return name_attachment(response, f"{index.name}-{index.generation:06d}-flow{suffix}")
 
 
-async def send_numbers(request: Request) -> Response:
+async def _send_numbers(request: Request) -> Response:
     """Send every number of the diagram as JSON."""
     index = _get_index(request)
     return name_diagram(await respond(request, [index], JSON, lambda: render_numbers(index)), index, ".json")
@@ -82,3 +83,10 @@ def render_numbers(index: Index, counts: ScreeningCounts | None = None, review: 
 def _get_index(request: Request) -> Index:
     """Return the index that a request names."""
     return get_site(request).shelf.get_index(read_values(request, (INDEX,)).get_text("i"))
+
+
+OPERATIONS = (
+    Operation("/flow", _show_flow_page, (INDEX,), (HTML,)),
+    Operation("/flow.svg", _send_diagram, (INDEX,), (SVG,)),
+    Operation("/flow.json", _send_numbers, (INDEX,), ("Flow",)),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -13,7 +12,8 @@ from engine.query.index import Index, get_generation
 from engine.serve.api import openapi
 from engine.serve.http.prefix import link
 from engine.serve.pages.templates import render_page
-from engine.serve.request.parameters import INDEX, Parameter
+from engine.serve.request.operations import Operation
+from engine.serve.request.parameters import INDEX
 from engine.serve.request.site import HTML, get_site, read_values, respond
 
 _ASKED = 60  # characters of a title that the examples ask for
@@ -29,7 +29,7 @@ class _Example:
     href: str  # that the browser can open
 
 
-async def show_api_page(request: Request) -> Response:
+async def _show_api_page(request: Request) -> Response:
     """Send the page that explains the API."""
     values = read_values(request, (INDEX,))
     index = get_site(request).shelf.get_index(values.get_text("i"))
@@ -40,8 +40,8 @@ async def show_api_page(request: Request) -> Response:
 def _render_api_page(index: Index, base: str) -> bytes:
     """Render the page; base is the address of the server, without a path."""
     operations = [
-        (f"{openapi.ROOT}/{name}", openapi.summarise_operation(handler), _list_parameters(parameters))
-        for name, handler, parameters, _ in openapi.GET
+        (operation.path, operation.summary, [(one.name, one.help) for one in operation.parameters])
+        for operation in openapi.OPERATIONS
     ]
     return render_page(
         "api",
@@ -54,11 +54,6 @@ def _render_api_page(index: Index, base: str) -> bytes:
         document=link(f"{openapi.ROOT}/openapi.json"),
         refusals=sorted(openapi.REFUSALS.items()),
     )
-
-
-def _list_parameters(parameters: Sequence[Parameter]) -> list[tuple[str, str]]:
-    """Return the names of parameters, and what they are for."""
-    return [(one.name, one.help) for one in parameters]
 
 
 def _build_examples(index: Index, base: str) -> list[_Example]:
@@ -88,3 +83,6 @@ def _build_example(base: str, title: str, name: str, pairs: dict[str, str], last
         f"    answer = json.load(reply)\n{last}"
     )
     return _Example(title, f"curl '{base}{href}'", python, href)
+
+
+OPERATIONS = (Operation("/api", _show_api_page, (INDEX,), (HTML,)),)

@@ -40,6 +40,7 @@ from engine.serve.pages.views import (
     build_paging,
     build_tries,
 )
+from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, get_site, read_pairs, respond
@@ -49,7 +50,7 @@ _SEE_OTHER = 303
 EXPLAINED = 20  # explained hits per page; a hundred would take about 3 s
 
 
-async def show_search_page(request: Request) -> Response:
+async def _show_search_page(request: Request) -> Response:
     """Send the search form with the hits of its query, if any; or the filled form with an error message."""
     try:
         state = canonicalise(read_pairs(request))
@@ -139,3 +140,6 @@ def _name_question(index: Index, query: Query) -> str:
     pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
     pairs += [("like", example) for example in query.like] + [("unlike", example) for example in query.unlike]
     return f"{get_root()}{State(tuple(pairs))}"  # sites of one host share the storage
+
+
+OPERATIONS = (Operation("/", _show_search_page, PAGE, (HTML,), redirects=True),)

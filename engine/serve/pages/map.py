@@ -18,6 +18,7 @@ from engine.serve.pages.links import State
 from engine.serve.pages.maplist import list_region_links
 from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import build_chips, build_hit_views
+from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import INDEX, Parameter, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, JSON, get_site, read_pairs, read_values, respond
@@ -90,13 +91,13 @@ def _locate_query(index: Index, drawing: Drawing, query: Query) -> tuple[float, 
     return drawing.place(index.encode([text])[0]) if text else None
 
 
-async def send_points(request: Request) -> Response:
-    """Send all points of a map in the format of Drawing.dump_points."""
+async def _send_points(request: Request) -> Response:
+    """Send the place, year, journal and region of each point of a map, in the format of Drawing.dump_points."""
     index, drawing, _ = read_drawing_request(request, POINTS)
     return await respond(request, [index], BINARY, lambda: drawing.dump_points(read_regions(index).numbers))
 
 
-async def find_record_at(request: Request) -> Response:
+async def _find_record_at(request: Request) -> Response:
     """Send id, title, journal and year of the record of a point.
 
     Raises:
@@ -128,3 +129,10 @@ def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tu
     if values.get_whole("g") != index.generation:
         raise AbstractNotFoundError(f"the map now shows generation {index.generation:06d}. Reload the page")
     return index, drawing, values
+
+
+OPERATIONS = (
+    Operation("/map", show_map_page, PAGE, (HTML,)),
+    Operation("/map/points", _send_points, POINTS, (BINARY,)),
+    Operation("/map/at", _find_record_at, _AT, ("Point",)),
+)

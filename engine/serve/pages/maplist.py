@@ -23,6 +23,7 @@ from engine.serve.pages.downloads import FORMAT, make_file_name, name_attachment
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import format_byline, list_badges
+from engine.serve.request.operations import FILES, Operation
 from engine.serve.request.parameters import INDEX, Parameter, RequestValues
 from engine.serve.request.site import HTML, get_site, read_pairs, read_values, respond
 from engine.serve.work.area import MAX_LENGTH, parse_area
@@ -61,7 +62,7 @@ class _RecordView:
     doi: str
 
 
-async def show_map_list(request: Request) -> Response:
+async def _show_map_list(request: Request) -> Response:
     """Send the list of the records that were chosen on the map."""
     values = read_values(request, _PAGE)
     index = get_site(request).shelf.get_index(values.get_text("i"))
@@ -143,7 +144,7 @@ def _find_area_rows(drawing: Drawing, area: str) -> NDArray[np.int64]:
     return parse_area(area).find_rows(drawing.map.places)
 
 
-async def export_map_list(request: Request) -> Response:
+async def _export_map_list(request: Request) -> Response:
     """Send the chosen records as a file: all, or the ticked ones.
 
     Raises:
@@ -189,3 +190,9 @@ def list_region_links(index: Index, state: State) -> list[dict[str, Any]]:
         {"region": region, "list": where.set_value("region", region.number).build_address("/map/list")}
         for region in read_regions(index).regions
     ]
+
+
+OPERATIONS = (
+    Operation("/map/list", _show_map_list, _PAGE, (HTML,)),
+    Operation("/map/export", _export_map_list, _FILE, FILES),
+)

@@ -24,6 +24,7 @@ from engine.serve.pages.marks import MarkedPiece, group_sections, split_pieces
 from engine.serve.pages.sections import find_labels
 from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import list_badges, list_kinds
+from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import RECORD, RequestValues
 from engine.serve.request.site import HTML, get_site, read_values, respond
 
@@ -56,7 +57,7 @@ class _Neighbour:
     reason: str  # what it has in common, "" if that is only its meaning
 
 
-async def show_record_page(request: Request) -> Response:
+async def _show_record_page(request: Request) -> Response:
     """Send the page of one record."""
     values = read_values(request, RECORD)
     index = get_site(request).shelf.get_index(values.get_text("i"))
@@ -174,3 +175,6 @@ def _has_cited(record: Abstract, other: Abstract) -> bool:
     """Return whether one record's list of cited works has the other."""
     names = {other.record_id, f"PMID:{other.pmid}", f"DOI:{(other.doi or '').lower()}"}
     return any(not names.isdisjoint(list_cited_ids(one)) for one in record.cited_ids)
+
+
+OPERATIONS = (Operation("/record", _show_record_page, RECORD, (HTML,)),)

@@ -18,6 +18,7 @@ from engine.query.opening.flows import read_flow
 from engine.query.opening.generation import OpenGeneration
 from engine.serve.api.bodies import build_status_body
 from engine.serve.pages.templates import render_page
+from engine.serve.request.operations import Operation
 from engine.serve.request.site import HTML, get_site, read_values
 
 _NAMED = 8  # languages
@@ -38,7 +39,7 @@ class _Contents:
 _counted: WeakKeyDictionary[OpenGeneration, _Contents] = WeakKeyDictionary()
 
 
-async def show_status_page(request: Request) -> Response:
+async def _show_status_page(request: Request) -> Response:
     """Send the status page."""
     read_values(request, ())
     shelf = get_site(request).shelf
@@ -77,3 +78,6 @@ def _count_contents(snapshot: OpenGeneration) -> _Contents:
         languages=ordered[:_NAMED],
         n_other_languages=len(ordered[_NAMED:]),
     )
+
+
+OPERATIONS = (Operation("/status", _show_status_page, (), (HTML,)),)

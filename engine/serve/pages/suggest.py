@@ -15,16 +15,18 @@ from engine.serve.http.failures import Failure, classify_error
 from engine.serve.http.limits import MAX_TEXT
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
+from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import INDEX, Parameter
 from engine.serve.request.site import HTML, get_site, read_values, respond
 
 _KNOWN = Parameter("known", "PMIDs, DOIs or ids of known records, with blanks or line ends between.", length=MAX_TEXT)
+_PAGE = (INDEX, _KNOWN)
 _SHOWN = 20  # terms
 
 
-async def show_suggest_page(request: Request) -> Response:
+async def _show_suggest_page(request: Request) -> Response:
     """Send the form for known records, with the searches that find them, if there are any."""
-    values = read_values(request, (INDEX, _KNOWN))
+    values = read_values(request, _PAGE)
     shelf = get_site(request).shelf
     index = shelf.get_index(values.get_text("i"))
     text = values.get_text("known")
@@ -77,3 +79,6 @@ def _render(found: Suggestion | None, fields: dict[str, Any], failure: Failure |
             if one.reason
         ],
     )
+
+
+OPERATIONS = (Operation("/suggest", _show_suggest_page, _PAGE, (HTML,)),)

@@ -24,7 +24,9 @@ from engine.serve.http.limits import (
     MAX_WHERE,
 )
 
-WHOLE = re.compile(r"-?[0-9]{1,15}")
+_DIGITS = 15  # of a whole number
+WHOLE = re.compile(rf"-?[0-9]{{1,{_DIGITS}}}")
+LARGEST_WHOLE = 10**_DIGITS - 1
 FLAGS = {"true": True, "false": False, "1": True, "0": False, "on": True}
 _LENGTHS = {"q": MAX_TEXT, "where": MAX_WHERE}  # characters; MAX_VALUE for all others
 _HIGHEST = {"n": MAX_HITS, "offset": MAX_DEPTH - 1}

@@ -16,11 +16,11 @@ from engine.review.decisions.reviews import NewLabel
 from engine.review.decisions.state import RecordDecision
 from engine.serve.http.failures import BodyError, Failure
 from engine.serve.http.limits import MAX_DECISION_TEXT
+from engine.serve.request.operations import FORM, FORM_TOKEN
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.request.site import get_review
 from engine.serve.work.openreview import ORDERS
 
-_FORM = "application/x-www-form-urlencoded"
 _KEEP = "note"  # the choice that saves note and labels, and leaves the decision as it is
 _CHOICES = ("include", "exclude", "maybe", "undecided", _KEEP)
 _LONGEST_SECONDS = 3600.0  # on one record; longer, and the reviewer was away
@@ -72,11 +72,11 @@ async def read_form(request: Request, allowed: Sequence[Parameter]) -> RequestVa
         UsageError: an invalid value.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _FORM:
-        message = f"The body is {kind[:80] or 'of no type'}, expected {_FORM}."
+    if kind != FORM:
+        message = f"The body is {kind[:80] or 'of no type'}, expected {FORM}."
         raise BodyError(Failure(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_a_form", message))
     pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
-    given = request.headers.get("x-form-token") or next((value for name, value in pairs if name == "token"), "")
+    given = request.headers.get(FORM_TOKEN) or next((value for name, value in pairs if name == "token"), "")
     if not get_review(request).is_form_token(given, find_who(request)):
         message = (
             "Nothing was saved: the page is from before the server was started, or for another reviewer. Load it again."

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from engine.corpus.storage.journal import Decision
 from engine.corpus.storage.resolution import resolve_ids
@@ -34,6 +33,7 @@ from engine.serve.http.failures import BodyError, Failure
 from engine.serve.http.limits import MAX_IDS
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
+from engine.serve.request.operations import FILES, Audience, Operation
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.request.site import HTML, JSON, get_review, get_site, read_values
 from engine.serve.review import flow, map
@@ -423,19 +423,21 @@ async def _export_decisions(request: Request) -> Response:
     return Response(body, media_type=FORMATS[suffix].media_type, headers={"Content-Disposition": name})
 
 
-ROUTES = [
-    Route(REVIEW, _show_review_page),
-    Route(f"{REVIEW}/next", _send_next),
-    Route(f"{REVIEW}/decide", _write_decision, methods=["POST"]),
-    Route(f"{REVIEW}/undo", _undo_decision, methods=["POST"]),
-    Route(f"{REVIEW}/records", _show_decided),
-    Route(f"{REVIEW}/progress", _show_progress_page),
-    Route(f"{REVIEW}/conflicts", _show_conflicts),
-    Route(f"{REVIEW}/settle", _settle_conflict, methods=["POST"]),
-    Route(f"{REVIEW}/export", _export_decisions),
-    Route(f"{REVIEW}/flow", flow.show_flow_page),
-    Route(f"{REVIEW}/flow.svg", flow.send_diagram),
-    Route(f"{REVIEW}/flow.json", flow.send_numbers),
-    Route(f"{REVIEW}/map", map.show_map_page),
-    Route(f"{REVIEW}/map/decisions", map.send_decisions),
-]
+OPERATIONS = (
+    Operation(REVIEW, _show_review_page, _PAGE, (HTML,), Audience.REVIEWERS),
+    Operation(f"{REVIEW}/next", _send_next, _NEXT, ("Next",), Audience.REVIEWERS),
+    *(
+        Operation(f"{REVIEW}/{name}", handler, (), ("Numbers",), Audience.REVIEWERS, fields, redirects=True)
+        for name, handler, fields in (
+            ("decide", _write_decision, DECIDE),
+            ("undo", _undo_decision, UNDO),
+            ("settle", _settle_conflict, SETTLE),
+        )
+    ),
+    Operation(f"{REVIEW}/records", _show_decided, _RECORDS, (HTML,), Audience.REVIEWERS),
+    Operation(f"{REVIEW}/progress", _show_progress_page, (), (HTML,), Audience.REVIEWERS),
+    Operation(f"{REVIEW}/conflicts", _show_conflicts, (), (HTML,), Audience.REVIEWERS),
+    Operation(f"{REVIEW}/export", _export_decisions, (_FORMAT,), FILES, Audience.REVIEWERS),
+    *flow.OPERATIONS,
+    *map.OPERATIONS,
+)

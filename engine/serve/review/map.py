@@ -9,7 +9,9 @@ from starlette.responses import Response
 from engine.corpus.storage.journal import DecisionKind
 from engine.query.index import get_generation
 from engine.serve.http.access import REVIEW
+from engine.serve.pages.form import PAGE
 from engine.serve.pages.map import BINARY, POINTS, read_drawing_request, read_map_request, render_map
+from engine.serve.request.operations import Audience, Operation
 from engine.serve.request.site import HTML, get_review, get_site
 from engine.serve.review.forms import find_who
 
@@ -32,7 +34,7 @@ async def show_map_page(request: Request) -> Response:
     return Response(body, media_type=HTML)
 
 
-async def send_decisions(request: Request) -> Response:
+async def _send_decisions(request: Request) -> Response:
     """Send a byte for each point of the map.
 
     1 is include, 2 exclude, 3 maybe, 4 a conflict, and 0 no decision, or none that the reviewer may see.
@@ -48,3 +50,9 @@ async def send_decisions(request: Request) -> Response:
         return numbers.tobytes()
 
     return Response(await get_site(request).desk.run(work), media_type=BINARY)
+
+
+OPERATIONS = (
+    Operation(f"{REVIEW}/map", show_map_page, PAGE, (HTML,), Audience.REVIEWERS),
+    Operation(f"{REVIEW}/map/decisions", _send_decisions, POINTS, (BINARY,), Audience.REVIEWERS),
+)

@@ -172,7 +172,7 @@ def _load_reranker(index: Index) -> None:
     try:
         settings = Settings.load(index.path)
     except ConfigError as err:
-        log.error("%s: every search will fail until index.toml is mended: %s", index.name, err)
+        log.error("%s: every search will fail until index.toml is corrected: %s", index.name, err)
         return
     if settings.rerank_model is not None:
         get_generation(index).get_reranker(settings.rerank_model, settings.rerank_precision)

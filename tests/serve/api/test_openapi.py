@@ -1,7 +1,9 @@
 """The OpenAPI document: what it says is what the server does."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +11,7 @@ import jsonschema
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.schemas import BaseSchema
@@ -24,13 +27,22 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import __version__
+from engine.corpus.storage.journal import DecisionKind
 from engine.index.generations.folder import IndexFolder
+from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
+from engine.serve import app
+from engine.serve.api import openapi
+from engine.serve.http.access import Access
 from engine.serve.http.limits import MAX_TEXT
+from engine.serve.request.operations import Operation
+from engine.serve.review import handlers
+from engine.serve.work.openreview import ReviewRules
 from tests.conftest import examples
 from tests.serve.conftest import client_of, error_of, parsed
 
 DOCUMENT = "/api/v1/openapi.json"
-OPERATIONS = ("search", "similar", "record", "new", "status", "batch")
+OPERATIONS = ("search", "similar", "record", "new", "suggest", "status", "batch")
+PAGES = tuple(one for one in (*app.OPERATIONS, *handlers.OPERATIONS) if one not in openapi.OPERATIONS)
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
@@ -42,17 +54,49 @@ CHECKS = [
 load_all_checks()
 
 
+NAME = "testserver"  # of the site, for the client of the tool
+
+
+def lasting(client: TestClient) -> ASGIApp:
+    """The site of a client, which lives as long as this one."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(scope["type"])
+        await client.app(scope, receive, send)
+
+    return app
+
+
 @pytest.fixture(scope="module")
 def site(library: IndexFolder) -> Iterator[ASGIApp]:
     """A site that goes by the name that the tests' client has for it."""
-    with client_of(library.path, names=("testserver",)) as client:
+    with client_of(library.path, names=(NAME,)) as client:
+        yield lasting(client)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":  # it lives as long as the client above
-                raise RuntimeError(scope["type"])
-            await client.app(scope, receive, send)
 
-        yield app
+@dataclass(frozen=True)
+class Desk:
+    """A site that keeps the decisions of a review: its document, and the form token of its reviewer."""
+
+    schema: BaseSchema
+    token: str
+    client: TestClient
+
+
+@pytest.fixture(scope="module")
+def desk(library: IndexFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A site with a review that has decisions of two reviewers, one of them in conflict."""
+    folder = IndexFolder(tmp_path_factory.mktemp("reviewed") / "toy")
+    shutil.copytree(library.path, folder.path)
+    review = Review(folder, "main")
+    review.start("ann", ReviewSettings("painful joints\nadults", ("wrong population",)))
+    for who, kind, names in (("ann", "include", ["toy-01", "toy-02"]), ("bob", "exclude", ["toy-02", "toy-03"])):
+        review.decide(who, names, NewLabel(DecisionKind(kind)))
+    site = app.build_app([folder.path], Access(frozenset({NAME})), review=ReviewRules("main", "ann"))
+    with TestClient(site) as client:
+        token = client.get("/review/next").json()["token"]
+        yield Desk(schemathesis.openapi.from_asgi(DOCUMENT, lasting(client)), token, client)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +196,52 @@ def test_what_the_document_allows_is_answered(schema: BaseSchema, name: str) -> 
     try_out_grounded(schema, name)
 
 
+def try_out_page(desk: Desk, one: Operation, mode: GenerationMode) -> None:
+    """Ask a page questions made from the document, some about a record that is there, and check every answer."""
+
+    @given(record=st.sampled_from([None, "toy-04"]), case=desk.schema[one.path][one.method.lower()].as_strategy(mode))
+    @settings(at_random(), max_examples=examples(0.06).max_examples)
+    def check(record: str | None, case: Case) -> None:
+        is_strict = mode is GenerationMode.NEGATIVE and all(map(is_given, list_values(case)))
+        if record and not is_strict:
+            case.query = {**(case.query or {}), **({"id": record} if "id" in (case.query or {}) else {})}
+            if isinstance(case.body, dict) and "id" in case.body:
+                case.body = {**case.body, "id": record}
+        headers = {"X-Form-Token": desk.token} if one.fields else {}
+        response = case.call(headers=headers, allow_redirects=False)
+        checks = [*CHECKS, negative_data_rejection] if is_strict and response.status_code not in (413, 431) else CHECKS
+        case.validate_response(response, checks=checks)
+
+    check()
+
+
+def list_values(case: Case) -> list[Any]:
+    """All values of the URL and of the form of a case."""
+    found = [*(case.query or {}).values(), *(case.body.values() if isinstance(case.body, dict) else ())]
+    return [one for value in found for one in (value if isinstance(value, list) else [value])]
+
+
+def is_given(value: object) -> bool:
+    """Whether a value is not blank; a blank one is ignored."""
+    return bool(str(value).strip())
+
+
+@pytest.mark.hypothesis
+@pytest.mark.parametrize("one", PAGES, ids=lambda one: one.name)
+def test_pages_answer_as_the_document_says(desk: Desk, one: Operation) -> None:
+    try_out_page(desk, one, GenerationMode.POSITIVE)
+    if one.parameters or one.fields:  # without any there is nothing to do wrong
+        try_out_page(desk, one, GenerationMode.NEGATIVE)
+
+
 # By hand
+
+
+def test_the_document_has_the_pages_of_a_review_only_if_there_is_one(desk: Desk, document: dict[str, Any]) -> None:
+    own = {one.path for one in handlers.OPERATIONS}
+    with_review = desk.client.get(DOCUMENT).json()["paths"]
+    assert own and set(with_review) - set(document["paths"]) == own
+    assert all(path.startswith("/review") for path in own)
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +265,14 @@ def check_valid(document: dict[str, Any], name: str, content: object) -> None:
 
 def test_the_document_names_every_operation(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0" and document["info"]["version"] == __version__
-    assert set(document["paths"]) == {f"/api/v1/{name}" for name in OPERATIONS}
+    api = {f"/api/v1/{name}" for name in OPERATIONS}
+    assert set(document["paths"]) == api | {one.path for one in app.OPERATIONS} > api
+    assert {one["operationId"] for path in api for one in document["paths"][path].values()} == set(OPERATIONS)
     for path, methods in document["paths"].items():
         (method,) = methods
         assert method == ("post" if path.endswith("batch") else "get")
         one = methods[method]
-        assert one["operationId"] == path.rpartition("/")[2] and len(one["summary"]) > 10
+        assert len(one["summary"]) > 10
         assert {"200", "400", "401", "404", "405", "413", "421", "500", "503"} <= set(one["responses"])
     for name, schema in document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(resolved(document, name))
@@ -204,15 +295,16 @@ def test_the_parameters_of_the_document_are_those_that_are_taken(
             "offset": "0", "weight": "0.5", "min_score": "-1", "diversify": "0.5", "explain": "true", "feedback": "true", "year": "1991-",
             "rerank": "none", "cite": "apa", "rerank_depth": "5", "rerank_precision": "int8", "sort": "year:asc",
             "retracted": "false", "has_abstract": "true", "has_fulltext": "true", "where": "year > 1", "q": "gout", "like": "toy-02",
-            "unlike": "toy-03", "ids": "toy-01", "hide": "toy-04", "journal": "*", "language": "eng"}  # fmt: skip
-    needed = {"q": "gout", "id": "toy-01", "since": "2"}
+            "unlike": "toy-03", "ids": "toy-01", "hide": "toy-04", "journal": "*", "language": "eng", "known": "toy-03"}  # fmt: skip
+    needed = {"q": "gout", "id": "toy-01", "since": "2", "known": ["toy-01", "toy-02"]}
     base = {key: value for key, value in needed.items() if key in described}
     for parameter, one in described.items():
         assert one["in"] == "query" and one["description"]
-        assert one["required"] == (parameter in ("id", "since"))
+        assert one["required"] == (parameter in ("id", "since", "known"))
         value = good.get(parameter, "*")
         if parameter != "mesh_tree":
-            response = client.get(f"/api/v1/{name}", params={**base, parameter: value})
+            pair = ["toy-02", value] if parameter == "known" else value  # one alone has nothing in common
+            response = client.get(f"/api/v1/{name}", params={**base, parameter: pair})
             assert response.status_code == 200, (parameter, response.text)
         schema = one["schema"]
         many = schema.get("maxItems", 1)
@@ -262,6 +354,7 @@ def test_the_defaults_of_the_document_are_those_in_force(client: TestClient, doc
         ("record?id=77", "Record"),
         ("record?id=toy-01&i=old", "Record"),
         ("status", "Status"),
+        ("suggest?known=toy-01&known=toy-02&known=toy-03&known=nope", "Suggestion"),
         ("search?n=x", "Error"),
         ("record?id=nope", "Error"),
         ("nope", "Error"),
@@ -272,7 +365,7 @@ def test_an_answer_is_what_the_document_says(
 ) -> None:
     content = parsed(client.get(f"/api/v1/{path}").text)
     check_valid(document, name, content)
-    for other in ("Answer", "Record", "Status", "Error", "Batch"):
+    for other in ("Answer", "Record", "Status", "Suggestion", "Error", "Batch"):
         if other != name:
             with pytest.raises(jsonschema.ValidationError, match="required|unexpected"):
                 check_valid(document, other, content)

@@ -14,9 +14,10 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from starlette.testclient import TestClient
 
-from engine import __version__
+from engine import __version__, open_index
 from engine.index.generations.folder import IndexFolder
 from engine.options import BY_FIELD
+from engine.query.seeds.suggestion import list_suggestion_fields
 from engine.serve.api.tools import _build_tools
 from engine.serve.http.limits import MAX_TEXT
 from engine.serve.work.shelf import Shelf
@@ -67,18 +68,20 @@ def refused(shelf: Shelf, name: str, **given: object) -> str:
     return str(text.text)
 
 
-def test_there_are_three_tools_that_say_what_they_are_for(shelf: Shelf) -> None:
+def test_there_are_four_tools_that_say_what_they_are_for(shelf: Shelf) -> None:
     listed = with_client(shelf, lambda client: client.list_tools()).tools
-    assert [one.name for one in listed] == ["search", "similar", "record"]
+    assert [one.name for one in listed] == ["search", "similar", "record", "suggest"]
     for one in listed:
         assert one.description and len(one.description) > 40
-    search, similar, record = (one.input_schema for one in listed)
+    search, similar, record, suggest = (one.input_schema for one in listed)
     asked = {option.name for option in BY_FIELD.values()}
     assert set(search["properties"]) == asked - {"q"} | {"query", "index"}
     assert set(similar["properties"]) == asked - {"q", "like"} | {"query", "index"}  # ids are the examples
     assert set(record["properties"]) == {"id", "index", "cite"}
-    assert (search["required"], similar["required"], record["required"]) == ([], ["ids"], ["id"])
-    for schema in (search, similar, record):
+    assert set(suggest["properties"]) == {"known", "index"}
+    required = [schema["required"] for schema in (search, similar, record, suggest)]
+    assert required == [[], ["ids"], ["id"], ["known"]]
+    for schema in (search, similar, record, suggest):
         assert schema["additionalProperties"] is False
         assert all(one["description"] for one in schema["properties"].values())
     for option in BY_FIELD.values():
@@ -212,7 +215,7 @@ def test_the_command_answers_on_standard_output_and_ends_with_its_input(tmp_path
                 return listed, await client.call_tool("search", {"query": "secretquestion", "n": 3})
 
     listed, result = asyncio.run(run())
-    assert listed == ["search", "similar", "record"]
+    assert listed == ["search", "similar", "record", "suggest"]
     assert len(result.structured_content["hits"]) == 3 and result.structured_content["generation"] == 2
     assert "secretquestion" not in (tmp_path / "errors").read_text()
 
@@ -236,4 +239,17 @@ def test_a_message_with_an_id_is_always_replied_to(tmp_path: Path) -> None:
     assert set(replies) == {1, 2, "three", 4}
     assert replies[2]["error"]["code"] == replies["three"]["error"]["code"] == -32600
     assert "if present, an object as params" in replies[2]["error"]["message"] and "pydantic" not in done.stdout
-    assert len(replies[4]["result"]["tools"]) == 3
+    assert len(replies[4]["result"]["tools"]) == 4
+
+
+def test_searches_from_known_records_are_those_of_the_api(shelf: Shelf, client: TestClient) -> None:
+    ids = ["toy-01", "toy-02", "toy-03", "nope"]
+    found = ok(shelf, "suggest", known=ids)
+    assert found == client.get("/api/v1/suggest", params={"known": ids}).json()
+    with open_index(shelf.get_index().path) as index:
+        assert found == {"index": "toy"} | list_suggestion_fields(index.suggest(ids))
+    assert found["absent"] == ["nope"] and set(found["searches"][0]["lines"]) == {"PubMed", "Ovid", "Embase"}
+    assert ok(shelf, "suggest", known=ids[:3], index="old")["index"] == "old"
+    assert "1 known record in the index, expected 2 to 200" in refused(shelf, "suggest", known="toy-01")
+    assert "known has 201 values, expected 200 at most" in refused(shelf, "suggest", known=list(map(str, range(201))))
+    assert "known is missing" in refused(shelf, "suggest")
