@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.encode.models.model import locate
 from engine.encode.models.recipe import clean_text, prepare_text
-from engine.encode.texts.passages import _MAX_TITLE_TOKENS, _MIN_TOKENS, _Count, _Passage, cut_passages
+from engine.encode.texts.passages import _MAX_TITLE_TOKENS, _MIN_TOKENS, Count, _Passage, cut_passages
 from engine.encode.texts.sentences import split_sentences
 from engine.encode.texts.tokens import TextTokenizer
 from engine.options import DEFAULT_MODEL
@@ -143,7 +143,7 @@ def test_a_limit_that_leaves_no_room_is_refused() -> None:
 @examples(2)
 @given(TEXTS, TEXTS, st.sampled_from([16, 17, 32, 64]), st.sampled_from([count, joints, letters, tokens]))
 @example("a" * 300, "b. " * 300, 16, tokens)
-def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int, measure: _Count) -> None:
+def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int, measure: Count) -> None:
     made = cut_passages(title, abstract, measure, limit)
     assert bool(made) == bool(prepare_text(title, abstract))
     last, held = 0, ""
