@@ -78,6 +78,12 @@ def is_stamped(identity: tuple[int, ...], sha256: str) -> bool:
     return identity[2] >= _LARGE and _find_stamp(identity) == bytes.fromhex(sha256)
 
 
+def find_digest(identity: tuple[int, ...]) -> str | None:
+    """Return the digest that a large file of this identity had when it was last hashed; None if it was not."""
+    digest = _find_stamp(identity) if identity[2] >= _LARGE else None
+    return digest.hex() if digest else None
+
+
 def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
     """Store the digest of a large file whose identity was `before` when hashing began; failures are ignored."""
     with contextlib.suppress(OSError):

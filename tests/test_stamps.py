@@ -87,6 +87,18 @@ def test_a_damaged_file_is_not_remembered(file: tuple[Path, FileReceipt], cache:
     assert not stamps.is_untouched(path, FileReceipt.of(path).sha256) and not list(cache.glob("**/*"))
 
 
+def test_the_receipt_of_an_untouched_file_is_recalled(
+    file: tuple[Path, FileReceipt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, receipt = file
+    read = hashes(monkeypatch)
+    assert [FileReceipt.recall(path) for _ in range(3)] == [receipt] * 3
+    assert len(read) == 1
+    time.sleep(0.02)  # clocks of file systems tick every few milliseconds
+    flipped(path)
+    assert FileReceipt.recall(path).sha256 == FileReceipt.of(path).sha256 != receipt.sha256
+
+
 def test_a_small_file_is_always_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stamps, "_SETTLED", 0.0)
     path = tmp_path / "small"

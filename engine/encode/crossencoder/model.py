@@ -182,7 +182,7 @@ def _read_longest(folder: Path, config: dict[str, Any]) -> int:
 
 def _hash_files(paths: list[Path]) -> str:
     """Return the SHA-256 of a file; for several files, that of their digests in their order."""
-    digests = [FileReceipt.of(path).sha256 for path in paths]
+    digests = [FileReceipt.recall(path).sha256 for path in paths]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

@@ -359,7 +359,7 @@ _FIELDS = {("title", "", None), ("abstract", "", None)}
 def _hash_weights(tower: Tower) -> str:
     """Return the SHA-256 of the weights; for several files, that of their digests, in order of module and name."""
     folders = dict.fromkeys((tower.start.path, *(module.path for module in tower.head)))
-    digests = [FileReceipt.of(path).sha256 for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+    digests = [FileReceipt.recall(path).sha256 for folder in folders for path in sorted(folder.glob("*.safetensors"))]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
