@@ -43,7 +43,7 @@ from engine.query.storedvectors import read_points
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
 from engine.records.encoder import Vectors
-from engine.records.generation import Manifest
+from engine.records.generation import DocIds, Manifest
 
 
 def open_index(
@@ -243,12 +243,14 @@ class Index:
         """Number of the open generation."""
         return self.manifest.generation
 
-    def ask(self, query: Query, *, n_explained: int = EXPLAINED, judged: bool = True) -> Answer:
+    def ask(
+        self, query: Query, *, n_explained: int = EXPLAINED, judged: bool = True, only: DocIds | None = None
+    ) -> Answer:
         """Answer a query: see engine.Query and engine.Answer.
 
         Hits are best first; there are top_k of them whenever as many records qualify. Of equal scores, the record older
         in the index comes first. With query.explain the first n_explained hits are explained. With judged the answer
-        has a verdict, which reads the ten best records.
+        has a verdict, which reads the ten best records. With only, hits are among these doc ids (int64, ascending).
 
         Raises:
             UsageError: an invalid query.
@@ -257,7 +259,8 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        return answer_query(self._follow_current(), self._complete(query), n_explained=n_explained, judged=judged)
+        snapshot, complete = self._follow_current(), self._complete(query)
+        return answer_query(snapshot, complete, only, n_explained=n_explained, judged=judged)
 
     def ask_batch(self, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
         """Answer several queries from one generation, in their order: many times as fast as one by one.

@@ -41,12 +41,23 @@ def count_groups(
     return listed, [f"{cut:,} rarer values of {field} are not listed"] if cut else []
 
 
-def count_facets(snapshot: OpenGeneration, query: Query, fields: Sequence[str], most: int) -> dict[str, Counted] | None:
+def find_among(snapshot: OpenGeneration, query: Query, only: DocIds | None = None) -> DocIds | None:
+    """Return the doc ids of the records that qualify for a checked query, among `only` if given; None stands for all.
+
+    A minimum score leaves out no record.
+    """
+    return _list_among(snapshot, read_question(snapshot, query, only))
+
+
+def count_facets(
+    snapshot: OpenGeneration, query: Query, fields: Sequence[str], most: int, only: DocIds | None = None
+) -> dict[str, Counted] | None:
     """Count the records that qualify for a checked query, by each of some fields, or None if that is all of them.
 
-    There are the `most` most frequent values of each field, "" for none. A minimum score leaves out no record.
+    There are the `most` most frequent values of each field, "" for none. A minimum score leaves out no record. only:
+    doc ids (ascending) among which they are counted.
     """
-    doc_ids = _list_among(snapshot, read_question(snapshot, query))
+    doc_ids = find_among(snapshot, query, only)
     if doc_ids is None:
         return None
     return {field: count_values(snapshot.corpus, field, doc_ids)[:most] for field in fields}

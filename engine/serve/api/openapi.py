@@ -20,7 +20,14 @@ from engine.serve.request.site import HTML, JSON
 
 ROOT = "/api/v1"
 OPERATIONS = tuple(
-    Operation(f"{ROOT}/{name}", handler, parameters, (kind,), Audience.PROGRAMS)
+    Operation(
+        f"{ROOT}/{name}",
+        handler,
+        parameters,
+        (kind,),
+        Audience.PROGRAMS,
+        is_by_decision=name in ("search", "similar"),
+    )
     for name, handler, parameters, kind in (
         ("search", handlers.search, SEARCH, "Answer"),
         ("similar", handlers.find_similar, handlers.SIMILAR, "Answer"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.corpus.facets import Counted
 from engine.options import FILTERS
 from engine.serve.pages.links import State
+from engine.serve.request.decisions import DECISION
 from engine.serve.work.facets import FieldCounts
 
 _SHOWN = 5  # values that are seen at once; the others are folded away
@@ -28,6 +30,15 @@ class _FacetView:
     label: str
     shown: tuple[_FacetValue, ...]
     folded: tuple[_FacetValue, ...]
+
+
+def build_decision_view(counted: Counted, state: State) -> dict[str, _FacetView]:
+    """Return the facet of decisions, by the name of its parameter; none if the search is limited to some already."""
+    name = DECISION.name
+    if any(each == name for each, _ in state.pairs) or len(counted) < 2:
+        return {}
+    values = (_FacetValue(value, n, state.set_value(name, value).build_address("/")) for value, n in counted)
+    return {name: _FacetView("Your decisions", tuple(values), ())}
 
 
 def build_facet_views(counts: FieldCounts, state: State) -> dict[str, _FacetView]:

@@ -91,13 +91,13 @@ def is_canonical(pairs: Pairs) -> bool:
     return all(name not in ("from", "to") and value == _tidy_value(name, value) != "" for name, value in pairs)
 
 
-def canonicalise(pairs: Pairs) -> State:
+def canonicalise(pairs: Pairs, allowed: tuple[Parameter, ...] = PAGE) -> State:
     """Return parameters in canonical form: no blank or repeated values, one spelling, one range of years.
 
     Raises:
         UsageError: the last year is before the first, or a value is invalid.
     """
-    values = RequestValues(pairs, PAGE)
+    values = RequestValues(pairs, allowed)
     low, high = values.get_text("from").strip(), values.get_text("to").strip()
     if low and high and int(low) > int(high):
         raise UsageError(f"the last year is before the first: {low} to {high}")

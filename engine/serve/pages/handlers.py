@@ -11,13 +11,14 @@ from starlette.responses import RedirectResponse, Response
 
 from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
 from engine.options import Query
-from engine.query.index import Index
+from engine.query.answers.grouping import find_among
+from engine.query.index import Index, get_generation
 from engine.query.prisma import list_appendix, write_paragraph
 from engine.query.searchlog import make_record
 from engine.references.formats import FORMATS
 from engine.serve.http.failures import Failure, classify_error
 from engine.serve.http.prefix import get_root
-from engine.serve.pages.facets import build_facet_views
+from engine.serve.pages.facets import build_decision_view, build_facet_views
 from engine.serve.pages.form import (
     FIELDS,
     FURTHER,
@@ -40,10 +41,12 @@ from engine.serve.pages.views import (
     build_paging,
     build_tries,
 )
+from engine.serve.request.decisions import DECISION, allow_decision, find_reviewer
 from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, get_site, read_pairs, respond
+from engine.serve.work.decisionsets import DecidedRecords
 from engine.serve.work.facets import FieldCounts, count_qualified, read_facets
 
 _SEE_OTHER = 303
@@ -53,17 +56,22 @@ EXPLAINED = 20  # explained hits per page; a hundred would take about 3 s
 async def _show_search_page(request: Request) -> Response:
     """Send the search form with the hits of its query, if any; or the filled form with an error message."""
     try:
-        state = canonicalise(read_pairs(request))
+        reviewer = find_reviewer(request)
+        allowed = allow_decision(reviewer, PAGE)
+        state = canonicalise(read_pairs(request), allowed)
         if not is_canonical(read_pairs(request)):
             return RedirectResponse(state.build_address("/"), _SEE_OTHER)
-        values = RequestValues(state.pairs, PAGE)
+        values = RequestValues(state.pairs, allowed)
         shelf, query = get_site(request).shelf, read_query(values)
         index = shelf.get_index(values.get_text("i"))
         is_later = not values.get_text("explain") and _is_marked_later(request)
         query = replace(query, explain=query.explain if values.get_text("explain") else not is_later)
-        return await respond(
-            request, [index], HTML, lambda: _render_search_page(index, shelf.names, state, query, is_later=is_later)
-        )
+
+        def work() -> bytes:
+            decided = reviewer.read_decided(index) if reviewer else None
+            return _render_search_page(index, shelf.names, state, query, decided, is_later=is_later)
+
+        return await respond(request, [index], HTML, work, is_lasting=reviewer is None)
     except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
         return await run_in_threadpool(_show_refused, request, classify_error(err))  # the facets may need counting
 
@@ -101,16 +109,30 @@ def _build_form_fields(index: Index, names: list[str], state: State) -> dict[str
     }
 
 
-def _render_search_page(index: Index, names: list[str], state: State, query: Query, *, is_later: bool = False) -> bytes:
-    """Render the search page."""
+def _render_search_page(
+    index: Index,
+    names: list[str],
+    state: State,
+    query: Query,
+    decided: DecidedRecords | None = None,
+    *,
+    is_later: bool = False,
+) -> bytes:
+    """Render the search page; for a reviewer, with the records by what they decided."""
     fields = _build_form_fields(index, names, state)
     if not query.text and not query.like:
         counts = FieldCounts(read_facets(index).lists, is_whole=True)
-        facets, tries = build_facet_views(counts, state), build_tries(index, state)
+        facets = build_decision_view(decided.count(None), state) if decided else {}
+        facets, tries = facets | build_facet_views(counts, state), build_tries(index, state)
         return render_page("search", title="Search", answer=None, problem="", facets=facets, tries=tries, **fields)
-    answer = index.ask(query, n_explained=EXPLAINED)
-    counts = count_qualified(index, answer.query)
-    fields |= {"facets": build_facet_views(counts, state), "is_whole": counts.is_whole}
+    limits = tuple(value for name, value in state.pairs if name == DECISION.name)
+    only = decided.select(limits) if decided else None
+    answer = index.ask(query, n_explained=EXPLAINED, only=only)
+    counts = count_qualified(index, answer.query, only)
+    facets = {}
+    if decided and not limits:
+        facets = build_decision_view(decided.count(find_among(get_generation(index), answer.query)), state)
+    fields |= {"facets": facets | build_facet_views(counts, state), "is_whole": counts.is_whole}
     return render_page(
         "search",
         title=query.text[:80] or "Similar records",
@@ -130,6 +152,7 @@ def _render_search_page(index: Index, names: list[str], state: State, query: Que
         question=_name_question(index, query),
         record=write_paragraph(recorded := make_record(index, answer)),
         appendix=list_appendix(recorded),
+        is_limited=bool(limits),
         examples=[(record_id, index.get(record_id).title) for record_id in query.like],
         **fields,
     )
@@ -142,4 +165,4 @@ def _name_question(index: Index, query: Query) -> str:
     return f"{get_root()}{State(tuple(pairs))}"  # sites of one host share the storage
 
 
-OPERATIONS = (Operation("/", _show_search_page, PAGE, (HTML,), redirects=True),)
+OPERATIONS = (Operation("/", _show_search_page, PAGE, (HTML,), is_by_decision=True, redirects=True),)

@@ -31,7 +31,7 @@ _AT = (*POINTS, Parameter("row", "Row of the point.", ValueKind.INTEGER, low=0, 
 BINARY = "application/octet-stream"
 
 
-async def show_map_page(request: Request) -> Response:
+async def _show_map_page(request: Request) -> Response:
     """Send the map of the corpus, with the hits of a search marked."""
     index, state, query = read_map_request(request)
     names = get_site(request).shelf.names
@@ -132,7 +132,7 @@ def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tu
 
 
 OPERATIONS = (
-    Operation("/map", show_map_page, PAGE, (HTML,)),
+    Operation("/map", _show_map_page, PAGE, (HTML,)),
     Operation("/map/points", _send_points, POINTS, (BINARY,)),
     Operation("/map/at", _find_record_at, _AT, ("Point",)),
 )

@@ -22,6 +22,7 @@ from engine.references.writers.bibliography import format_reference
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, split_pieces
+from engine.serve.request.decisions import DECISION
 from engine.serve.request.parameters import FLAGS
 
 _WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
@@ -258,6 +259,8 @@ def build_chips(state: State) -> list[_Chip]:
     """Return the active filters, each with the URL without it; those that are hidden have a list of their own."""
     chips = []
     for name, value in state.pairs:
+        if name == DECISION.name:
+            chips.append(_Chip("decision", value, state.drop_value(name, value).build_address("/")))
         option = _CHIPS.get(name)
         if option is None or name == _HIDE:
             continue

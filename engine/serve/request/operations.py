@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.references.formats import FORMATS
+from engine.serve.request.decisions import DECISION
 from engine.serve.request.parameters import Parameter
 
 FORM = "application/x-www-form-urlencoded"
@@ -37,6 +38,7 @@ class Operation:
     answers: tuple[str, ...]  # names of the schemas of JSON answers, or media types
     audience: Audience = Audience.PAGES
     fields: tuple[Parameter, ...] = ()  # of the form that is sent to it; empty: it is asked by GET
+    is_by_decision: bool = False  # whether reviewers may limit it to what they decided
     redirects: bool = False  # whether it may answer with another address
 
     @property
@@ -63,3 +65,7 @@ class Operation:
     def summary(self) -> str:
         """The first line of the docstring of its handler."""
         return (inspect.getdoc(self.handler) or "").partition("\n")[0]
+
+    def add_decision(self) -> Operation:
+        """Return the address as it is where reviewers search: with the parameter of decisions, if it may have it."""
+        return replace(self, parameters=(*self.parameters, DECISION)) if self.is_by_decision else self

@@ -66,8 +66,15 @@ def read_values(request: Request, allowed: Sequence[Parameter]) -> RequestValues
     return RequestValues(read_pairs(request), allowed)
 
 
-async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:
-    """Return the response, with a body that a worker computes; status 304 if the client already has it."""
+async def respond(
+    request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes], *, is_lasting: bool = True
+) -> Response:
+    """Return the response, with a body that a worker computes; status 304 if the client already has it.
+
+    is_lasting: whether the body is the same as long as the indexes are; it is not if it depends on decisions.
+    """
+    if not is_lasting:
+        return Response(await run_while_connected(request, get_site(request).desk.run(work)), media_type=kind)
     headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": _CACHING}
     if len(indexes) == 1:
         headers["Engine-Generation"] = f"{indexes[0].generation:06d}"

@@ -18,7 +18,7 @@ from engine.serve.review.forms import find_who
 _NUMBERS = {DecisionKind.INCLUDE: 1, DecisionKind.EXCLUDE: 2, DecisionKind.MAYBE: 3, None: 4}  # None: in conflict
 
 
-async def show_map_page(request: Request) -> Response:
+async def _show_map_page(request: Request) -> Response:
     """Send the map, whose points can be coloured by decision."""
     rules, who = get_review(request).rules, find_who(request)
     index, state, query = read_map_request(request)
@@ -53,6 +53,6 @@ async def _send_decisions(request: Request) -> Response:
 
 
 OPERATIONS = (
-    Operation(f"{REVIEW}/map", show_map_page, PAGE, (HTML,), Audience.REVIEWERS),
+    Operation(f"{REVIEW}/map", _show_map_page, PAGE, (HTML,), Audience.REVIEWERS),
     Operation(f"{REVIEW}/map/decisions", _send_decisions, POINTS, (BINARY,), Audience.REVIEWERS),
 )

@@ -12,6 +12,7 @@ from engine.options import Query
 from engine.query.answers.grouping import count_facets
 from engine.query.index import Index, get_generation
 from engine.query.opening.generation import OpenGeneration
+from engine.records.generation import DocIds
 
 _OFFERED = 300  # suggested names per field; others can be typed
 _MAX_BARS = 120  # earlier years share the first bar
@@ -76,13 +77,16 @@ def _list_fields(snapshot: OpenGeneration) -> tuple[str, ...]:
     return tuple(field for field in _LISTS if field != "source" or not is_large)
 
 
-def count_qualified(index: Index, query: Query) -> FieldCounts:
-    """Count the most frequent values of each listed field among the records that qualify for a checked query."""
+def count_qualified(index: Index, query: Query, only: DocIds | None = None) -> FieldCounts:
+    """Count the most frequent values of each listed field among the records that qualify for a checked query.
+
+    only: doc ids (ascending) among which they are counted.
+    """
     snapshot, whole = get_generation(index), read_facets(index).lists
     if snapshot.vectors.size > _COUNTED:
         return FieldCounts(whole, is_whole=True)
     several = [field for field, counted in whole if len(counted) > 1]  # of one value there is nothing to choose
-    found = count_facets(snapshot, query, several, _LISTED)
+    found = count_facets(snapshot, query, several, _LISTED, only)
     return FieldCounts(whole if found is None else tuple(found.items()), is_whole=False)
 
 

@@ -107,7 +107,7 @@ const addMarks = async () => {
     after.open = before.open;
     if (!before.contains(document.activeElement)) before.replaceWith(after);
   }
-  if (one(".told", page)) one(".told").replaceWith(one(".told", page));
+  if (one(".messages", page)) one(".messages").replaceWith(one(".messages", page));
 };
 if (list?.hasAttribute("data-later")) addMarks().catch(() => {}).finally(() => list.removeAttribute("aria-busy"));
 
