@@ -44,6 +44,8 @@ CREATE INDEX events_undoes ON events (undoes) WHERE undoes IS NOT NULL;
 PRAGMA user_version = {_VERSION};
 """  # all that version 1 lacks
 _COLUMNS = "id, made, who, kind, batch, undoes, note, records, details"
+_AFTER = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND id > ? ORDER BY id"
+_BY_KEY = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND who = ? AND {_KEY} = ? ORDER BY id"
 
 
 class DecisionKind(StrEnum):
@@ -111,11 +113,8 @@ class Journal:
         Raises:
             CorpusError: the file can't be read.
         """
-        if not self.path.exists():
-            return []
-        with self.open(write=False) as connection:
-            sql = "SELECT review FROM events WHERE review != '' GROUP BY review ORDER BY min(id)"
-            return [name for (name,) in connection.execute(sql)]
+        sql = "SELECT review FROM events WHERE review != '' GROUP BY review ORDER BY min(id)"
+        return [name for (name,) in self._read_rows(sql)]
 
     def read(self, after: int = 0) -> list[Decision]:
         """Return the decisions with a number above `after`, oldest first; none if there is no file.
@@ -123,10 +122,7 @@ class Journal:
         Raises:
             CorpusError: the file can't be read.
         """
-        if not self.path.exists():
-            return []
-        with self.open(write=False) as connection:
-            return self._select_events(connection, after)
+        return [_parse_event(row) for row in self._read_rows(_AFTER, self.review, after)]
 
     def has_events(self) -> bool:
         """Return whether anything was written for the review, or on duplicates.
@@ -134,11 +130,7 @@ class Journal:
         Raises:
             CorpusError: the file can't be read.
         """
-        if not self.path.exists():
-            return False
-        with self.open(write=False) as connection:
-            sql = "SELECT 1 FROM events WHERE review = ? LIMIT 1"
-            return connection.execute(sql, (self.review,)).fetchone() is not None
+        return bool(self._read_rows("SELECT 1 FROM events WHERE review = ? LIMIT 1", self.review))
 
     def count_events(self) -> int:
         """Return the number of events in the file: of all reviews and on duplicates, those that were undone among them.
@@ -146,14 +138,22 @@ class Journal:
         Raises:
             CorpusError: the file can't be read.
         """
+        return sum(n for (n,) in self._read_rows("SELECT count(*) FROM events"))
+
+    def _read_rows(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; none if there is no file, or another process is about to write the first event.
+
+        Raises:
+            CorpusError: the file can't be read.
+        """
         if not self.path.exists():
-            return 0
+            return []
         with self.open(write=False) as connection:
-            return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+            is_written = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+            return connection.execute(sql, values).fetchall() if is_written else []
 
     def _select_events(self, connection: sqlite3.Connection, after: int = 0) -> list[Decision]:
-        sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND id > ? ORDER BY id"
-        return [_parse_event(row) for row in connection.execute(sql, (self.review, after))]
+        return [_parse_event(row) for row in connection.execute(_AFTER, (self.review, after))]
 
     def append(self, who: str, decisions: Sequence[NewDecision], key: str = "") -> list[Decision]:
         """Write decisions, all or none, and return them. They are on disk when this returns.
@@ -201,17 +201,12 @@ class Journal:
         Raises:
             CorpusError: the file can't be read.
         """
-        if not self.path.exists():
-            return []
-        with self.open(write=False) as connection:
-            return self._select_by_key(connection, who, key)
+        return [_parse_event(row) for row in self._read_rows(_BY_KEY, self.review, who, key)] if key else []
 
     def _select_by_key(self, connection: sqlite3.Connection, who: str, key: str) -> list[Decision]:
         """Return what a person wrote in the command with this key; nothing without a key."""
-        if not key:
-            return []
-        sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND who = ? AND {_KEY} = ? ORDER BY id"
-        return [_parse_event(row) for row in connection.execute(sql, (self.review, who, key))]
+        rows = connection.execute(_BY_KEY, (self.review, who, key)) if key else ()
+        return [_parse_event(row) for row in rows]
 
     def _select_undone(self, connection: sqlite3.Connection, undoing: Sequence[Decision]) -> list[Decision]:
         """Return what some events undo, oldest first."""
@@ -377,6 +372,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     """
     (found,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() and not version:
+        return  # another process has made the file and is about to write
     if found != _APPLICATION_ID or version not in range(1, _VERSION + 1):
         raise CorpusError(
             f"{path} is not a journal of decisions of version 1 to {_VERSION} (found version {version}). "

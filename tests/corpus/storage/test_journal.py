@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from engine.corpus.storage.journal import (
-    _KEY,
+    _BY_KEY,
     DecisionKind,
     Journal,
     NewDecision,
@@ -178,6 +178,21 @@ def test_a_full_disk_and_a_locked_file_are_told_apart(tmp_path: Path, monkeypatc
     assert [each.who for each in journal.read()] == ["ann"]
 
 
+def test_a_journal_that_another_process_is_making_has_no_decisions_yet(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.db", "main")
+    with closing(journal.open_connection(write=True)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert journal.path.stat().st_size
+        assert (journal.read(), journal.list_reviews(), journal.has_events(), journal.count_events()) == (
+            [],
+            [],
+            False,
+            0,
+        )
+        assert journal.find_by_key("ann", "first") == []
+    assert [each.number for each in journal.append("ann", [MERGE])] == [1]  # it was killed before it wrote
+
+
 def old_journal(path: Path) -> Path:
     """A journal of version 1, as an engine wrote it: a merge, a review, a decision with a key and an undone one."""
     with closing(sqlite3.connect(path)) as connection:
@@ -231,8 +246,5 @@ def test_a_command_is_found_by_its_key_and_undone_without_reading_the_others(tmp
         counts.append(parsed.call_count)
     assert counts[0] == counts[1] < 10
     with journal.open(write=False) as connection:
-        plan = connection.execute(
-            f"EXPLAIN QUERY PLAN SELECT id FROM events WHERE review = ? AND who = ? AND {_KEY} = ? ORDER BY id",
-            ("main", "ann", "first"),
-        ).fetchall()
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {_BY_KEY}", ("main", "ann", "first")).fetchall()
     assert "USING INDEX events_key" in plan[0][3]
