@@ -118,7 +118,7 @@ def test_a_generation_that_was_deleted_is_served_on(toy: IndexFolder, add: Calla
 @pytest.mark.parametrize("in_memory", [0, 4 << 20])
 def test_a_file_that_is_cut_off_raises_no_bus_error(toy: IndexFolder, files: Path, in_memory: int) -> None:
     program = (
-        "import os, sys; from engine import open_index; from engine.index import layout, openfiles\n"
+        "import os, sys; from engine import open_index; from engine.index.files import openfiles; from engine.index.search import layout\n"
         f"layout._IN_MEMORY = {in_memory}\n"
         "index = open_index(sys.argv[1]); index.search('gout'); os.truncate(sys.argv[2], 0)\n"
         f"if {in_memory}: openfiles.OpenFiles.find_change = lambda self, replaced=True: None  # during a search\n"

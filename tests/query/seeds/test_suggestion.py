@@ -12,7 +12,7 @@ from engine.corpus.boolean.strategy import read_search
 from engine.corpus.storage.resolution import resolve_ids
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.query.index import get_generation
-from engine.query.seeds.suggestion import _MAX_KNOWN, _WIDTHS, Suggestion, list_suggestion_fields
+from engine.query.seeds.suggestion import _WIDTHS, MAX_KNOWN, Suggestion, list_suggestion_fields
 from tests.conftest import Lasting, examples
 
 _CHANCE = random.Random(7)
@@ -123,10 +123,10 @@ def test_unknown_ones_are_refused(index: Index) -> None:
 
 
 def test_too_many_are_refused(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.query.seeds.suggestion._MAX_KNOWN", 3)
+    monkeypatch.setattr("engine.query.seeds.suggestion.MAX_KNOWN", 3)
     with pytest.raises(UsageError, match="4 known records in the index, expected 2 to 3"):
         index.suggest(["z1", "z2", "z3", "z4"])
-    assert _MAX_KNOWN >= 50
+    assert MAX_KNOWN >= 50
 
 
 @examples(0.3)
