@@ -10,6 +10,7 @@ The tree is the pipeline; a stage imports only stages above it:
     references Hits     -> files of reference managers
     reindex    sources vs the current generation -> the next generation
     relevance  rankings + judgments -> measures
+    retrievers an index as a part of other programs
     serve      pages and an API over HTTP, tools for assistants
     train      pairs -> a better encoder
 

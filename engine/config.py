@@ -242,8 +242,10 @@ def read_ncbi_account() -> _NcbiAccount:
 def forbid_telemetry() -> None:
     """Keep libraries from reporting home; call before importing them. What people search can be about patients.
 
-    ONNX Runtime since 1.29 sends events to Microsoft by default; huggingface_hub adds a user agent.
+    ONNX Runtime since 1.29 sends events to Microsoft by default; huggingface_hub adds a user agent; Haystack reports
+    pipelines to PostHog.
     """
+    os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 

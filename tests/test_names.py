@@ -38,6 +38,8 @@ ALLOWED = {
     "next": "ReviewQueue.next_records, the same",
     "abstracts": "Index.abstracts, as keys() and items() are named",
     "vectors": "Index.vectors, the same",
+    "repr": "_repr_html_, as notebooks call it",
+    "similarity": "MtebEncoder.similarity, as mteb calls it",
     "main": "the entry point of a command line",
     "startup": "a method of uvicorn's Server",
 }

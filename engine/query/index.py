@@ -41,7 +41,7 @@ from engine.query.seeds.chase import Chase, ChaseRoute, chase_citations
 from engine.query.seeds.suggestion import Suggestion, suggest_searches
 from engine.query.storedvectors import read_points
 from engine.records.abstract import Abstract
-from engine.records.answer import Answer, ChangedHit, Hit
+from engine.records.answer import Answer, ChangedHit, Hit, Hits
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds, Manifest
 
@@ -287,7 +287,7 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         query = Query(text, top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
-        return list(answer_query(self._follow_current(), self._complete(query), judged=False, is_plain=True).hits)
+        return Hits(answer_query(self._follow_current(), self._complete(query), judged=False, is_plain=True).hits)
 
     def nearest_to(self, vector: object, top_k: int = 10, *, filters: Filters | None = None) -> list[Hit]:
         """Find the top_k abstracts nearest to a vector by cosine, best first, as nearest does for a text.
@@ -302,7 +302,7 @@ class Index:
         query = Query("vector", top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
         snapshot = self._follow_current()
         point = check_vector(vector, snapshot.vectors.dim)
-        return list(answer_query(snapshot, self._complete(query), judged=False, is_plain=True, point=point).hits)
+        return Hits(answer_query(snapshot, self._complete(query), judged=False, is_plain=True, point=point).hits)
 
     def search(
         self, query: str, *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
@@ -319,7 +319,7 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        return list(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters()), judged=False).hits)
+        return Hits(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters()), judged=False).hits)
 
     def search_batch(
         self, queries: Sequence[str], *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
@@ -332,7 +332,7 @@ class Index:
         """
         one = Query(top_k=top_k, mode=mode, filters=filters or Filters())
         asked = [replace(one, text=text) for text in check_texts(queries)]
-        return [list(answer.hits) for answer in self.ask_batch(asked, judged=False)]
+        return [Hits(answer.hits) for answer in self.ask_batch(asked, judged=False)]
 
     def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
         """Find the abstracts nearest to stored ones, which are left out. Loads no encoder: vectors are stored.
@@ -346,7 +346,7 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         like = (record_id,) if isinstance(record_id, str) else tuple(record_id)
-        return list(self.ask(Query(like=like, unlike=unlike, mode=SIMILAR_MODE, top_k=top_k)).hits)
+        return Hits(self.ask(Query(like=like, unlike=unlike, mode=SIMILAR_MODE, top_k=top_k)).hits)
 
     def new(
         self,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.options import Query
+from engine.records.notebook import format_table
 from engine.records.reranker import RerankerIdentity
 
 _SHOWN = 60  # characters of a title in repr
@@ -61,10 +62,20 @@ class Hit:
         title = self.title if len(self.title) <= _SHOWN else f"{self.title[: _SHOWN - 1]}…"
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f}, year={self.year}, title={title!r})"
 
+    def _repr_html_(self) -> str:
+        return format_table([self])
+
     @property
     def ranking_score(self) -> float:
         """The score that ranks the hit: that of a reranker, fused in hybrid, BM25 by words, else the cosine."""
         return next(score for score in (self.rerank_score, self.fused, self.bm25, self.score) if score is not None)
+
+
+class Hits(list[Hit]):
+    """A list of hits, which notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        return format_table(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +167,7 @@ class Answer:
     verdict: AnswerVerdict | None = None  # None: not asked for, or the question has no text
     notes: tuple[str, ...] = ()  # for people: ids that are not there, why there are fewer hits than wanted
     obstacles: tuple[Obstacle, ...] = ()  # the conditions of the question, where no record meets them all
+
+    def _repr_html_(self) -> str:
+        verdict = [str(self.verdict)] if self.verdict else []
+        return format_table(self.hits, [*verdict, *self.notes])

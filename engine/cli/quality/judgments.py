@@ -40,7 +40,10 @@ judged_options = add_options(
     "read",
     (
         click.option(
-            "--queries", type=FILE, metavar="FILE", help="File of queries: lines of id, tab, text; or JSON lines."
+            "--queries",
+            type=FILE,
+            metavar="FILE",
+            help="File of queries: lines of id, tab, text; JSON lines; or topics of TREC.",
         ),
         click.option("--qrels", type=FILE, metavar="FILE", help="File of judgments: TREC qrels, or TSV with a header."),
         click.option(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     "--queries",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Read queries from FILE: lines of id, tab, text; or JSON lines.",
+    help="Read queries from FILE: lines of id, tab, text; JSON lines; or topics of TREC.",
 )
 @STRATEGY
 @LIKE

@@ -36,3 +36,68 @@ def test_what_is_no_file_of_queries_is_refused(tmp_path: Path, content: bytes, s
     (tmp_path / "q").write_bytes(content)
     with pytest.raises(UsageError, match=says):
         list(read_queries(tmp_path / "q"))
+
+
+SGML = """
+<top>
+<num> Number: 301
+<title> International &amp; Organized
+Crime
+
+<desc> Description:
+Identify organizations that take part.
+
+<narr> Narrative:
+A relevant document says so.
+</top>
+<top>
+<num> Number: 302 </num>
+<title> Topic: Poliomyelitis </title>
+</top>
+"""
+COVID = """<?xml version="1.0"?><!DOCTYPE topics><topics task="COVIDSearch2020">
+<topic number="1"><query>coronavirus origin</query><question>what is the origin?</question></topic>
+<!-- <topic number="9"><query>no</query></topic> -->
+<topic number="2"><query>it &lt; 5</query><narrative>more</narrative></topic></topics>"""
+CLINICAL = """<topics><topic number="1" type="diagnosis"><note>long</note><summary>58-year-old with pain</summary></topic>
+<topic number="2"><disease>Melanoma</disease><gene>BRAF (V600E)</gene><demographic>64-year-old male</demographic></topic>
+<topic number="3">
+  A 45-year-old woman with gout.
+</topic></topics>"""
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (SGML, [("301", "International & Organized Crime"), ("302", "Poliomyelitis")]),
+        (COVID, [("1", "coronavirus origin"), ("2", "it < 5")]),
+        (
+            CLINICAL,
+            [
+                ("1", "58-year-old with pain"),
+                ("2", "Melanoma BRAF (V600E) 64-year-old male"),
+                ("3", "A 45-year-old woman with gout."),
+            ],
+        ),
+    ],
+)
+def test_topics_of_trec(tmp_path: Path, content: str, expected: list[tuple[str, str]]) -> None:
+    (tmp_path / "topics").write_text(content)
+    assert list(read_queries(tmp_path / "topics")) == expected
+    (tmp_path / "topics").write_bytes(gzip.compress(content.encode()))
+    assert list(read_queries(tmp_path / "topics")) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("<html></html>", "begins with '<', but holds no topic, expected <top>"),
+        ("<top><title>gout</top>", "topic 1: expected a number, as <num> or number=, and a text"),
+        ("<top><num>1</num></top>", "topic 1: expected a number"),
+        ("<top><num>1<title>a</top><top><num>1<title>b</top>", "topic 2: the number '1' is there twice"),
+    ],
+)
+def test_what_is_no_file_of_topics_is_refused(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "topics").write_text(content)
+    with pytest.raises(UsageError, match=says):
+        list(read_queries(tmp_path / "topics"))

@@ -1,0 +1,22 @@
+"""Hits as texts with plain metadata, as the programs that ask for documents take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.records.answer import Hit
+from engine.references.values.fields import list_hit_fields
+
+
+def build_text(hit: Hit) -> str:
+    """Return title and abstract of a hit, with a blank line between; if one is missing, the other."""
+    return "\n\n".join(part for part in (hit.title, hit.abstract) if part)
+
+
+def build_metadata(hit: Hit) -> dict[str, Any]:
+    """Return everything else of a hit: rank, id, score (cosine), title, year, journal, authors, pmid, doi, retracted.
+
+    Values are text, numbers, booleans, lists of text or None. Scores that the mode lacks are left out.
+    """
+    found = list_hit_fields(hit)
+    return {name: value for name, value in found.items() if name not in ("abstract", "why")}

@@ -1,0 +1,41 @@
+"""A LlamaIndex retriever. Needs the extra [llamaindex]."""
+
+from __future__ import annotations
+
+import asyncio
+
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+
+from engine.options import DEFAULT_MODE, Filters, Mode
+from engine.query.index import Index
+from engine.retrievers.documents import build_metadata, build_text
+
+
+class LlamaIndexRetriever(BaseRetriever):
+    """Finds the abstracts of an open index that answer a text, best first.
+
+    A node has title and abstract as its text, the record id as its id, and the other fields of the hit as metadata. Its
+    score is the one that ranks, which depends on the mode; the cosine is in the metadata, as score.
+    """
+
+    def __init__(
+        self, index: Index, *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
+    ) -> None:
+        """Keep an open index and how it is searched."""
+        super().__init__()
+        self._index, self._top_k, self._mode, self._filters = index, top_k, mode, filters
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        """Return the nodes of a query; fewer than top_k only if fewer records qualify. Fails as Index.search."""
+        hits = self._index.search(query_bundle.query_str, top_k=self._top_k, mode=self._mode, filters=self._filters)
+        return [
+            NodeWithScore(
+                node=TextNode(id_=hit.id, text=build_text(hit), metadata=build_metadata(hit)), score=hit.ranking_score
+            )
+            for hit in hits
+        ]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        """Do the same in a thread, so that the event loop goes on."""
+        return await asyncio.to_thread(self._retrieve, query_bundle)
