@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import tomllib
@@ -13,9 +14,11 @@ from typing import Any
 
 from engine.errors import ConfigError, UsageError
 from engine.options import SETTINGS, IndexSettings, SettingOption
+from engine.redaction import redact_url
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # Windows
+_SERVICES = ("pubmed", "europepmc")  # that answer a query of index.toml
 _HINT = "Make one with: engine index FILE -i NAME"
 
 
@@ -83,6 +86,21 @@ class SourcePattern:
 
     path: str  # a file, a folder to watch, or a glob; relative to the folder of the index
     format: str | None = None  # forced; None: detected from the content of each file
+    service: str | None = None  # that fills the folder with what it has for the query: one of _SERVICES
+    query: str = ""
+    url: str | None = None  # of the service, if it is not the usual one; it may hold a secret
+
+    @staticmethod
+    def of_query(service: str, query: str, url: str | None = None) -> SourcePattern:
+        """Return the source of a query: a folder of its own, in the folder of the index."""
+        digest = hashlib.sha256(query.encode("utf-8")).hexdigest()[:12]
+        return SourcePattern(f"queries/{service}-{digest}", None, service, query, url)
+
+    def describe(self) -> str:
+        """Return the source as people write it: "updatefiles", "exports/*.ris (RIS)", "pubmed: gout[mh]"."""
+        if self.service:
+            return f"{self.service}: {self.query}"
+        return f"{self.path} ({self.format})" if self.format else self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +204,30 @@ def _read_patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePatter
     Raises:
         ConfigError: an entry is not valid.
     """
-    found = []
     entries = content.get("sources", [])
     if isinstance(entries, dict):
         raise ConfigError(f"{path}: [sources] is one table, expected a list of them: [[sources]], in two brackets")
-    for entry in entries if isinstance(entries, list) else [entries]:
-        entry = {"path": entry} if isinstance(entry, str) else entry
-        right = isinstance(entry, dict) and set(entry) <= {"path", "format"} and entry.get("path")
-        if not right or not all(isinstance(value, str) for value in entry.values()):
-            raise ConfigError(
-                f"{path}: sources holds {entry!r}, expected path = 'FILE, FOLDER or GLOB' and maybe format"
-            )
-        found.append(SourcePattern(**entry))
-    return tuple(found)
+    listed = entries if isinstance(entries, list) else [entries]
+    return tuple(_read_pattern({"path": entry} if isinstance(entry, str) else entry, path) for entry in listed)
+
+
+def _read_pattern(entry: object, path: Path) -> SourcePattern:
+    """Return one entry under [[sources]]: a path, or the query for a service.
+
+    Raises:
+        ConfigError: the entry is not valid.
+    """
+    fields = entry if isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values()) else {}
+    service = next((name for name in _SERVICES if fields.get(name, "").strip()), None)
+    if service and set(fields) <= {service, "url"}:
+        return SourcePattern.of_query(service, fields[service].strip(), fields.get("url"))
+    if fields.get("path") and set(fields) <= {"path", "format"}:
+        return SourcePattern(**fields)
+    shown = {key: redact_url(value) if key == "url" else value for key, value in fields.items()} or entry
+    raise ConfigError(
+        f"{path}: sources holds {shown!r}, expected path = 'FILE, FOLDER or GLOB' and maybe format, or the query for a "
+        f"service: {' or '.join(f'{name} = …' for name in _SERVICES)}"
+    )
 
 
 def count_cores() -> int:

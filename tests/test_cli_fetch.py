@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,27 @@ def test_a_run_that_was_killed_goes_on_and_gives_the_same_file(library: Library,
     assert path.read_bytes() == whole.read_bytes() and len(records(path)) == 1696
     n_resumed = sum(tool == "efetch" for tool, _ in library.asked[n_before:]) - 7
     assert 0 < n_resumed < 7
+
+
+def test_nights_with_queries_among_the_sources(library: Library, toy: IndexFolder, engine: Run) -> None:
+    bad = "http://127.0.0.1:9/"  # nobody answers
+    (toy.path / "index.toml").write_text(
+        f'device = "cpu"\n[[sources]]\npubmed = "gout"\nurl = "{library.url}"\n'
+        f'[[sources]]\neuropepmc = "gout"\nurl = "{bad}"\n'
+    )
+    assert "pubmed: gout, europepmc: gout" in engine("config", "toy").stdout
+    plan = engine("reindex", "toy", "--dry-run")
+    assert "pubmed: gout was not fetched yet. Fetch it: engine nightly toy" in plan.stdout + plan.stderr
+    assert not (toy.path / "queries").exists()
+    first = engine("nightly", "toy", "--back-off", "0")
+    assert first.returncode == 8, first.stderr
+    assert "pubmed: gout: all records: 6 records" in first.stdout and "6 added" in first.stdout
+    assert f"Error: europepmc: gout: {bad}" in first.stderr
+    assert engine("nightly", "toy", "--offline").returncode == 0
+    library.add(Paper(3, title="Gout, revised", revised=datetime.now(UTC).date()))
+    (toy.path / "index.toml").write_text(f'device = "cpu"\n[[sources]]\npubmed = "gout"\nurl = "{library.url}"\n')
+    second = engine("nightly", "toy")
+    assert second.returncode == 0 and "new and changed records: 1 record" in second.stdout, second.stderr
+    assert json.loads(engine("show", "PMID:3", "-i", "toy").stdout)["title"] == "Gout, revised no. 3"
+    night = json.loads((toy.path / "nightly.jsonl").read_text().splitlines()[-1])
+    assert len(night["downloaded"]) == 1 and KEY not in json.dumps(night)

@@ -1,11 +1,11 @@
 """Stage 7. In: source files and the current generation. Out: the next generation, verified and published.
 
-The rooms, in the order of the data. ``intake``: ``sources`` lists the files that index.toml names, ``plan`` selects the
-new ones and guards against mass changes, ``gaps`` finds missing update files, ``reading`` reads ahead, and ``gather``
-fills the draft of the corpus. ``measures``: ``tune`` measures the search settings of a large index, ``standards`` what
-``otherfields`` reach. ``encoding``: ``encoders`` finds the encoder and ``vectorise`` encodes new and changed texts;
-``shards`` keep their vectors if the run stops, ``spool`` keeps memory bounded, and ``vectorsource`` has vectors that
-were computed elsewhere.
+The rooms, in the order of the data. ``intake``: ``queries`` fetches the queries that index.toml names, ``sources``
+lists its files, ``plan`` selects the new ones and guards against mass changes, ``gaps`` finds missing update files,
+``reading`` reads ahead, and ``gather`` fills the draft of the corpus. ``measures``: ``tune`` measures the search
+settings of a large index, ``standards`` what ``otherfields`` reach. ``encoding``: ``encoders`` finds the encoder and
+``vectorise`` encodes new and changed texts; ``shards`` keep their vectors if the run stops, ``spool`` keeps memory
+bounded, and ``vectorsource`` has vectors that were computed elsewhere.
 
 ``generation``: ``order`` has the input, the state and the report of a run. ``merges`` chooses the old segments that the
 new one replaces, ``generationfiles`` opens those of both generations, and ``words`` writes the words. ``searchable``

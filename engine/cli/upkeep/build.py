@@ -216,7 +216,7 @@ def show_config(
     origins = dict(settings.origins)
     values = {key: getattr(settings, key) for key in origins}
     values["download_url"] = redact_url(settings.download_url) if settings.download_url else None
-    values["sources"] = [source.path + (f" ({source.format})" if source.format else "") for source in settings.sources]
+    values["sources"] = [source.describe() for source in settings.sources]
     if as_object:
         say(dump_json({"index": str(path), **{k: {"value": v, "from": origins[k]} for k, v in values.items()}}))
         return

@@ -21,7 +21,7 @@ import click
 from engine.cli.frame.group import Interruption, describe_failure, main, raise_signals
 from engine.cli.frame.options import INDEXES
 from engine.cli.upkeep.schedule import format_cron, format_systemd
-from engine.config import Config, Settings, check_name, forbid_telemetry
+from engine.config import Config, Settings, check_name, forbid_telemetry, read_ncbi_account
 from engine.errors import ConfigError, EngineError, UsageError
 from engine.redaction import redact_urls
 from engine.terminal import leave, print_lines, say
@@ -179,6 +179,7 @@ def _prepare_run(options: _Options, path: Path, night: Night, console: _Console)
     from engine.collect.fetch.address import read_address
     from engine.collect.fetch.client import Mirror
     from engine.index.generations.folder import IndexFolder
+    from engine.reindex.intake.queries import ServiceAccess
     from engine.reindex.runs.nightly import Listener, NightlyRun, NightlyTask
     from engine.reindex.runs.update import Request
 
@@ -189,7 +190,10 @@ def _prepare_run(options: _Options, path: Path, night: Night, console: _Console)
         console.hide = mirror.address.hide
     folder = options.folder or path / (settings.download_folder or "updatefiles")
     request = Request(full=options.full, allow_mass_change=options.allow_mass_change)
-    task = NightlyTask(IndexFolder(path), settings, request, mirror, folder, options.deep)
+    account = read_ncbi_account()
+    services = ServiceAccess(account.api_key, account.email, options.timeout, options.back_off)
+    asked = None if options.offline else services
+    task = NightlyTask(IndexFolder(path), settings, request, mirror, folder, options.deep, asked)
     return NightlyRun(task, night, Listener(console.say, console.warn, console.show_progress))
 
 

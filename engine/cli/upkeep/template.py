@@ -55,6 +55,7 @@ HEAD = """\
 
 # Sources, read in this order. path is a file, a folder (watched: each file in it is read once, subfolders too) or a
 # glob pattern, relative to the folder of this file. The content decides the format, unless format = "RIS" sets one.
+# In place of a path, a source may be a query that engine nightly fetches: pubmed = "gout[mh]" or europepmc = "gout".
 {sources}
 """
 _EXAMPLE_SOURCES = """\

@@ -159,6 +159,8 @@ def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
         return [base / name for name in names if (base / name).is_file()]
     if root.is_dir():
         return list(_list_folder(root))
+    if not root.exists() and pattern.service:
+        return []
     if not root.exists():
         raise SourceError(_explain_vanished(root, pattern))
     return [root]
@@ -234,6 +236,8 @@ def _note_none_left(base: Path, pattern: SourcePattern, applied: Sequence[Applie
             f"{root} contains no files now, but {len(before):,} were read from it before. Nothing was changed or "
             "deleted. Is its disk mounted? Put the files back, or remove the source from index.toml"
         )
+    if pattern.service:
+        return f"{pattern.describe()} was not fetched yet. Fetch it: engine nightly {base.name}"
     return f"{root} contains no files yet"
 
 

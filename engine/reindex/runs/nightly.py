@@ -16,6 +16,7 @@ from engine.progress import Progress
 from engine.reindex.generation.order import Report
 from engine.reindex.generation.verify import verify, verify_night
 from engine.reindex.intake.gaps import find_gaps
+from engine.reindex.intake.queries import ServiceAccess, fetch_queries
 from engine.reindex.intake.sources import resolve_pattern
 from engine.reindex.reports.nights import Night
 from engine.reindex.reports.summary import summarise_report
@@ -32,6 +33,7 @@ class NightlyTask:
     mirror: Mirror | None  # None: fetch nothing
     download_folder: Path
     deep: bool  # also verify texts and a sample of vectors
+    services: ServiceAccess | None = None  # how the queries among the sources are fetched; None: they are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class NightlyRun:
         with lock_for_writing(task.folder.path / "NIGHTLY.lock"):
             before = task.folder.list_numbers()
             listed = self._fetch(task.mirror) if task.mirror else ()
+            if task.services:
+                self._fetch_queries(task.services)
             done = self._reindex()
             self._verify(done)
             self._find_gaps(listed)
@@ -76,14 +80,25 @@ class NightlyRun:
         """Fetch new files; return the names of all files on the mirror."""
         _check_download_folder(self._task)
         fetched: DownloadResult = fetch_updates(mirror, self._task.download_folder, self._listener.say)
-        self.night = replace(self.night, downloaded=fetched.names, download_errors=fetched.failures)
+        self._note_download(fetched)
+        return fetched.listed
+
+    def _fetch_queries(self, services: ServiceAccess) -> None:
+        """Fetch the queries among the sources."""
+        base, listener = self._task.folder.path.absolute(), self._listener
+        self._note_download(fetch_queries(base, self._task.settings.sources, services, listener.say, listener.progress))
+
+    def _note_download(self, fetched: DownloadResult) -> None:
+        """Add a download to the record of the night, and tell what failed."""
+        night = self.night
+        names, failures = night.downloaded + fetched.names, night.download_errors + fetched.failures
+        self.night = replace(night, downloaded=names, download_errors=failures)
         for failure in fetched.failures:
             self._listener.warn(failure)
         if fetched.failures:
             self._listener.warn(
                 "not every file could be fetched. The run continues with the files present; the next run tries again"
             )
-        return fetched.listed
 
     def _reindex(self) -> Report:
         """Bring the index up to date."""

@@ -84,7 +84,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
             shards.clear(folder.shards)  # of a stopped run whose files are gone: there is nothing to encode
             return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read and current is None:
-            places = ", ".join(source.path for source in settings.sources)
+            places = ", ".join(source.describe() for source in settings.sources)
             raise ConfigError(
                 f"no source in {settings.file} contains a file yet ({places}), so there is nothing to index"
             )

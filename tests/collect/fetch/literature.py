@@ -24,6 +24,10 @@ _ODD = {  # answers with status 200
     "empty set": f'<?xml version="1.0" ?>\n{DOCTYPE}\n<PubmedArticleSet></PubmedArticleSet>'.encode(),
 }
 _BY_ID = re.compile(r"\((.*)\) AND (\d+):(\d+)\[uid\]")
+_SINCE = re.compile(
+    r'\((.*)\) AND \(\("([^"]*)"\[lr\] : "3000/12/31"\[lr\]\) OR \("\2"\[edat\] : "3000/12/31"\[edat\]\)\)'
+)
+_SINCE_PMC = re.compile(r"\((.*)\) AND \(UPDATE_DATE:\[([^ ]*) TO 3000-12-31\] OR CREATION_DATE:\[\2 TO 3000-12-31\]\)")
 _UNDATED = re.compile(r'\((.*)\) NOT \("1700/01/01"\[edat\] : "3000/12/31"\[edat\]\)')
 
 
@@ -34,6 +38,12 @@ class Paper:
     pmid: int
     entered: date | None = date(2020, 1, 1)
     title: str = "Gout"
+    revised: date = date(2020, 1, 2)
+
+    def is_new(self, since: str) -> bool:
+        """Whether it came or was changed on this day or later."""
+        day = date(*map(int, re.split("[-/]", since)))
+        return self.revised >= day or (self.entered is not None and self.entered >= day)
 
     @property
     def xml(self) -> str:
@@ -72,6 +82,7 @@ class Library:
     short: int = 0  # ids that lists lack
     faults: dict[str, list[str | None]] = field(default_factory=dict)  # by program: of each request, in turn
     always: dict[str, str] = field(default_factory=dict)  # by program: of every request
+    refuses: Callable[[dict[str, str]], bool] = lambda form: False  # forms that are answered with 404
     rate: float = 0.0  # requests a second; 0: any
     seconds: float = 0.0  # that an answer takes
     during: Callable[[int], None] = lambda n: None  # called with the number of each request
@@ -88,6 +99,8 @@ class Library:
         term, low, high = form["term"], 0, 10**9
         if match := _BY_ID.fullmatch(term):
             term, low, high = match[1], int(match[2]), int(match[3])
+        since = _SINCE.fullmatch(term)
+        term = since[1] if since else term
         undated = _UNDATED.fullmatch(term)
         term = undated[1] if undated else term
         days = [date(*map(int, form[name].split("/"))) for name in ("mindate", "maxdate") if name in form]
@@ -97,6 +110,7 @@ class Library:
             for paper in self.papers.values()
             if term.lower() in paper.title.lower()
             and low <= paper.pmid <= high
+            and not (since and not paper.is_new(since[2]))
             and not (undated and paper.entered)
             and not (days and not (paper.entered and days[0] <= paper.entered <= days[1]))
         ]
@@ -136,7 +150,10 @@ class Library:
         cursor = form["cursorMark"]
         if cursor != "*" and not cursor.isdigit():
             return '{"version":"6.9"}'
-        found = [paper for paper in self.papers.values() if form["query"].lower() in paper.title.lower()]
+        since = _SINCE_PMC.fullmatch(form["query"])
+        term = since[1] if since else form["query"]
+        found = [paper for paper in self.papers.values() if term.lower() in paper.title.lower()]
+        found = [paper for paper in found if not since or paper.is_new(since[2])]
         start = 0 if cursor == "*" else int(cursor)
         page = [paper.core for paper in found[start : start + int(form["pageSize"])] if paper.pmid not in self.gone]
         page += [core for core in page if int(core["id"].strip("PR")) in self.twice]
@@ -176,6 +193,7 @@ class Handler(BaseHTTPRequestHandler):
         library.during(len(library.asked))
         if library.rate and len(recent) > library.rate:
             fault = "429"
+        fault = "404" if library.refuses(form) else fault
         time.sleep(library.seconds)
         if fault is None or not self.misbehave(fault, form):
             with self.lock:

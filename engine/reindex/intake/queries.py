@@ -1,0 +1,210 @@
+"""Fetch of the queries among the sources of an index: what changed since the last time, and now and then everything.
+
+What a service sends is kept in a folder of the query, which is read like any other watched folder. A file beside the
+folder tells what was fetched when.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from engine.collect.fetch.europepmc import connect_europepmc, fetch_europepmc
+from engine.collect.fetch.eutilities import connect_pubmed
+from engine.collect.fetch.pubmedquery import fetch_pubmed
+from engine.collect.fetch.service import Service
+from engine.collect.fetch.task import FetchReport, FetchTask
+from engine.collect.fetch.updates import DownloadResult
+from engine.config import SourcePattern
+from engine.errors import EngineError, NoRecordError
+from engine.files import write_text
+from engine.phrases import pluralize
+from engine.progress import Progress
+from engine.receipts import FileReceipt
+from engine.reindex.intake.sources import resolve_pattern
+
+_FULL_EVERY = timedelta(days=30)  # a service may have changed a record without changing its date
+_OVERLAP = timedelta(days=2)  # with the last fetch, since dates of services are those of their time zone
+_STALE = timedelta(days=7)  # an interrupted fetch that is older begins anew
+_N_NAMED = 5  # records that did not come
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How queries to one service are fetched."""
+
+    suffix: str  # of the files
+    changed: str  # the query for what changed since a day
+    day: str  # how the service writes a day
+    fetch: Callable[[FetchTask, Progress], FetchReport]
+
+
+_KINDS = {
+    "pubmed": _Kind(
+        ".xml.gz",
+        '({query}) AND (("{day}"[lr] : "3000/12/31"[lr]) OR ("{day}"[edat] : "3000/12/31"[edat]))',
+        "%Y/%m/%d",
+        fetch_pubmed,
+    ),
+    "europepmc": _Kind(
+        ".jsonl.gz",
+        "({query}) AND (UPDATE_DATE:[{day} TO 3000-12-31] OR CREATION_DATE:[{day} TO 3000-12-31])",
+        "%Y-%m-%d",
+        fetch_europepmc,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccess:
+    """How services are asked."""
+
+    api_key: str
+    email: str
+    timeout: float
+    back_off: float
+
+    def connect(self, source: SourcePattern) -> Service:
+        """Return the service that a source names.
+
+        Raises:
+            UsageError: the address of the source is not one.
+        """
+        is_pubmed = source.service == "pubmed"
+        made = connect_pubmed(source.url, self.api_key, self.email) if is_pubmed else connect_europepmc(source.url)
+        return replace(made, mirror=replace(made.mirror, timeout=self.timeout, back_off=self.back_off))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """One fetch that is done."""
+
+    name: str  # of the file; "" where nothing had changed
+    n_bytes: int
+    sha256: str
+    is_full: bool
+    started: str  # ISO 8601
+    n_counted: int
+    n_records: int
+    missing: tuple[str, ...]
+
+
+def fetch_queries(
+    base: Path,
+    sources: Sequence[SourcePattern],
+    connection: ServiceAccess,
+    say: Callable[[str], None],
+    progress: Progress,
+) -> DownloadResult:
+    """Fetch the queries among the sources. One that fails does not stop the others; the next run tries it again.
+
+    Args:
+        base: the folder of the index.
+        sources: those of index.toml.
+        connection: how services are asked.
+        say: receives a line for each query.
+        progress: is told how many records came.
+    """
+    names, failures = [], []
+    for source in dict.fromkeys(source for source in sources if source.service):
+        try:
+            done = _fetch_query(base, source, connection, progress)
+        except (EngineError, OSError) as err:
+            failures.append(f"{source.describe()}: {err}")
+            continue
+        names += [done.name] if done.name else []
+        lacks = f", {len(done.missing):,} did not come: {', '.join(done.missing[:_N_NAMED])}" if done.missing else ""
+        lacks += f", {done.n_counted:,} were counted" if done.n_counted > done.n_records + len(done.missing) else ""
+        kind = "all records" if done.is_full else "new and changed records"
+        say(f"{source.describe()}: {kind}: {pluralize(done.n_records, 'record')}{lacks}")
+    return DownloadResult((), tuple(names), tuple(failures))
+
+
+def _fetch_query(base: Path, source: SourcePattern, connection: ServiceAccess, progress: Progress) -> _Fetched:
+    """Fetch one query, whole or what changed; note it beside the folder.
+
+    Raises:
+        NoRecordError: the service has no record at all.
+        EngineError: the service failed, or the disk is full.
+        OSError: the folder can't be made.
+    """
+    folder = resolve_pattern(base, source)
+    folder.mkdir(parents=True, exist_ok=True)
+    before = _read_state(folder, source)
+    now = datetime.now(UTC)
+    is_full = _is_full_due(folder, before, now)
+    since = None if is_full else datetime.fromisoformat(before[-1].started).date() - _OVERLAP
+    kind = _KINDS[str(source.service)]
+    query = source.query if since is None else kind.changed.format(query=source.query, day=f"{since:{kind.day}}")
+    task = FetchTask(connection.connect(source), _choose_path(folder, since, kind, now), query)
+    _remove_other_parts(folder, task)
+    try:
+        report = kind.fetch(task, progress)
+    except NoRecordError:
+        if is_full:
+            raise
+        done = _Fetched("", 0, "", False, now.isoformat(timespec="seconds"), 0, 0, ())
+    else:
+        receipt = FileReceipt.of(task.path)
+        counts = (report.n_counted, report.n_records, report.missing)
+        done = _Fetched(receipt.name, receipt.n_bytes, receipt.sha256, is_full, report.started, *counts)
+    _write_state(folder, source, [*before, done])
+    return done
+
+
+def _is_full_due(folder: Path, before: Sequence[_Fetched], now: datetime) -> bool:
+    """Return whether everything is to be fetched: never done, long ago, or the file is gone."""
+    last = next((one for one in reversed(before) if one.is_full), None)
+    if last is None or not (folder / last.name).exists():
+        return True
+    return now - datetime.fromisoformat(last.started) > _FULL_EVERY
+
+
+def _choose_path(folder: Path, since: date | None, kind: _Kind, now: datetime) -> Path:
+    """Return the file for a fetch: that of an interrupted one, or a new one."""
+    stem = f"changed-since-{since}" if since else "all"
+    for number in range(1, 10_000):
+        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}{kind.suffix}"
+        part = path.with_name(f"{path.name}.part")
+        if part.exists() and now - datetime.fromtimestamp(part.stat().st_mtime, UTC) > _STALE:
+            part.unlink()
+        if not path.exists():
+            break
+    return path
+
+
+def _remove_other_parts(folder: Path, task: FetchTask) -> None:
+    """Delete the work of interrupted fetches that no run would resume."""
+    for part in folder.glob("*.part"):
+        if part != task.work_path:
+            part.unlink(missing_ok=True)
+
+
+def _get_state_path(folder: Path) -> Path:
+    """Return the file that tells what was fetched into a folder."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _read_state(folder: Path, source: SourcePattern) -> list[_Fetched]:
+    """Return what was fetched, the oldest first; none if nothing was, or the file is damaged."""
+    try:
+        state: Any = json.loads(_get_state_path(folder).read_text(encoding="utf-8"))
+        rows = state["fetches"] if state["query"] == source.query else []
+        return [_Fetched(**(row | {"missing": tuple(row["missing"])})) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _write_state(folder: Path, source: SourcePattern, fetches: Sequence[_Fetched]) -> None:
+    """Write what was fetched.
+
+    Raises:
+        EngineError: the disk is full.
+    """
+    state = {"service": source.service, "query": source.query, "fetches": [asdict(one) for one in fetches]}
+    text = json.dumps(state, indent=1, ensure_ascii=False) + "\n"
+    write_text(_get_state_path(folder), [text], overwrite=True)
