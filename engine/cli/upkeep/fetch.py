@@ -49,8 +49,13 @@ class _Delivery:
         if self.index:
             check_name(self.index)
 
-    def run(self, work: Path, action: Callable[[Progress], FetchReport]) -> None:
+    def run(self, work: Path, action: Callable[[Progress], FetchReport], others: Sequence[str] = ()) -> None:
         """Fetch, report and index; exit with 8 if records are missing.
+
+        Args:
+            work: the work file.
+            action: the fetch.
+            others: ids that the service does not know, and that were not asked for.
 
         Raises:
             EngineError: the fetch or the indexing failed.
@@ -61,8 +66,12 @@ class _Delivery:
         _print_fetch(done, self.output, as_object=self.as_object)
         if self.index:
             index_files(Config.load(self.indexes, self.index), [self.output], as_object=self.as_object)
-        if lacks := _explain_lacks(done):
-            fail(f"{lacks}. What came is in {self.output}", DownloadError.exit_code)
+        lacks = (
+            [f"{pluralize(len(others), 'id')} not asked for, expected PMIDs: {_name_some(others)}"] if others else []
+        )
+        lacks += filter(None, [_explain_lacks(done)])
+        if lacks:
+            fail(f"{'. '.join(lacks)}. What came is in {self.output}", DownloadError.exit_code)
 
 
 _delivery_options = add_options(
@@ -89,7 +98,10 @@ _delivery_options = add_options(
 @fetch.command()
 @click.argument("query", required=False)
 @click.option(
-    "--ids", type=click.Path(path_type=Path), metavar="FILE", help="Fetch the records whose PMIDs are in FILE."
+    "--ids",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Fetch the records whose PMIDs are in FILE: a list, a table or an export.",
 )
 @_delivery_options
 def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
@@ -114,9 +126,9 @@ def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
     text = "" if query is None else _check_query(query)
     account = read_ncbi_account()
     service = connect_pubmed(delivery.base_url, account.api_key, account.email)
-    pmids = _read_pmids(ids) if ids else ()
+    pmids, others = _read_pmids(ids) if ids else ((), ())
     task = FetchTask(service, delivery.output, text, pmids, delivery.overwrite)
-    delivery.run(task.work_path, lambda report: fetch_pubmed(task, report))
+    delivery.run(task.work_path, lambda report: fetch_pubmed(task, report), others)
 
 
 @fetch.command()
@@ -151,22 +163,22 @@ def _check_query(query: str) -> str:
     return query.strip()
 
 
-def _read_pmids(path: Path) -> tuple[int, ...]:
-    """Return the PMIDs in a file, in order, each once; report ids that are none.
+def _read_pmids(path: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the PMIDs in a file, in order, each once, and its ids that are none.
 
     Raises:
         UsageError: the file can't be read, or has no PMID.
     """
-    from engine.corpus.selection.idlist import read_ids
     from engine.identifiers import parse_pmid
+    from engine.query.question.recordlist import read_record_list
 
-    read = {text: parse_pmid(text) for text in read_ids(path)}
-    others = [text for text, pmid in read.items() if pmid is None]
+    read = {text: parse_pmid(text) for text in read_record_list(path, None)}
+    others = tuple(text for text, pmid in read.items() if pmid is None)
     if len(others) == len(read):
-        raise UsageError(f"{path} holds no PMID, expected one per line, or a table with a column pmid")
-    if others:
-        say(f"{pluralize(len(others), 'id')} of {path} not fetched, expected PMIDs: {_name_some(others)}", err=True)
-    return tuple(dict.fromkeys(int(pmid) for pmid in read.values() if pmid))
+        raise UsageError(
+            f"{path} holds no PMID, expected one per line, a table with a column pmid, or records with PMIDs"
+        )
+    return tuple(dict.fromkeys(int(pmid) for pmid in read.values() if pmid)), others
 
 
 def _name_some(ids: Sequence[str]) -> str:

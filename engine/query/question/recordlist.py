@@ -27,11 +27,11 @@ class _RecordMatch:
     rule: str = ""  # by which it was recognised: PMID, DOI, id, "id or title", title
 
 
-def read_record_list(path: Path, folder: IndexFolder) -> tuple[str, ...]:
+def read_record_list(path: Path, folder: IndexFolder | None) -> tuple[str, ...]:
     """Return the ids of the records in a file, in order, each once.
 
     The file is a list or table of ids, or any file that `engine index` reads. Of such a file, a record that the index
-    has is named by its id there, and another one by its PMID, its DOI or the id of the file.
+    has is named by its id there, and another one, or any without an index, by its PMID, its DOI or the id of the file.
 
     Raises:
         UsageError: the file can't be read, or names no record.
@@ -42,7 +42,7 @@ def read_record_list(path: Path, folder: IndexFolder) -> tuple[str, ...]:
     records = _read_records(path)
     if not records:
         raise UsageError(f"{path} holds no record with a title or an abstract")
-    return tuple(dict.fromkeys(_name_records(records, folder)))
+    return tuple(dict.fromkeys(_name_records(records, folder) if folder else map(name_record, records)))
 
 
 def _has_records(path: Path) -> bool:
