@@ -13,6 +13,7 @@ from engine.errors import UsageError
 from engine.index.generations.folder import IndexFolder
 from engine.query.index import open_index
 from engine.records.abstract import Abstract
+from tests.conftest import TOY_MODEL
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SUFFIXES = (".ris", ".nbib", ".bib", ".xml", ".csl.json", ".csv", ".xlsx", ".json", ".jsonl")
@@ -76,3 +77,16 @@ def test_a_file_must_be_named(toy: IndexFolder, engine: Run, tmp_path: Path) -> 
     assert "no file is named" in engine("export").stderr
     done = engine("export", "-o", tmp_path / "all.doc")
     assert done.returncode == 2 and "no format has the suffix" in done.stderr
+
+
+def test_metadata_of_beir_are_kept(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    metadata = {"url": "https://example.org/1", "n": 2, "tags": ["a", "b"]}
+    row = {"_id": "MED-10", "title": "Statins", "text": "Body", "metadata": metadata}
+    (tmp_path / "corpus.jsonl").write_text(json.dumps(row) + "\n")
+    assert engine("index", tmp_path / "corpus.jsonl", "-i", "toy").returncode == 0
+    assert engine("export", "-i", "toy", "-o", tmp_path / "all.jsonl").returncode == 0
+    found = json.loads((tmp_path / "all.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    (tag,) = found["other_tags"]
+    assert (found["id"], tag.partition(": ")[0], json.loads(tag.partition(": ")[2])) == ("MED-10", "metadata", metadata)
+    assert engine("index", tmp_path / "all.jsonl", "-i", "again", "-m", str(TOY_MODEL)).returncode == 0
+    assert json.loads(engine("show", "MED-10", "-i", "again").stdout)["other_tags"] == [tag]

@@ -46,7 +46,7 @@ OWNERS = {
     "datasets": {"train"},
     "accelerate": {"train"},
     "peft": {"train"},
-    "pyarrow": {"index", "train"},
+    "pyarrow": {"index", "references", "train"},
     "huggingface_hub": {"encode"},
     "onnxruntime": {"encode"},
     "tokenizers": {"encode"},

@@ -17,6 +17,7 @@ from engine.references.writers.endnote import write_endnote
 from engine.references.writers.markdown import write_markdown
 from engine.references.writers.medline import write_medline
 from engine.references.writers.objects import write_json_array, write_json_lines
+from engine.references.writers.parquet import load_arrow, write_parquet
 from engine.references.writers.ris import write_ris
 from engine.references.writers.table import write_delimited
 from engine.references.writers.workbook import write_workbook
@@ -75,6 +76,7 @@ FORMATS = {
     },
 }  # by suffix
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_PARQUET = ".parquet"  # a file on disk only; it has columns of any name
 
 
 def find_suffix(path: Path) -> str:
@@ -89,9 +91,19 @@ def check_format(path: Path) -> None:
 
     Raises:
         UsageError: an unknown suffix.
+        MissingExtraError: Parquet, and pyarrow is not installed.
     """
-    if find_suffix(path) not in FORMATS:
-        raise UsageError(f"{path}: no format has the suffix {path.suffix!r}. Known are {', '.join(FORMATS)}")
+    if find_suffix(path) == _PARQUET:
+        load_arrow()
+    elif find_suffix(path) not in FORMATS:
+        known = ", ".join((*FORMATS, _PARQUET))
+        raise UsageError(f"{path}: no format has the suffix {path.suffix!r}. Known are {known}")
+
+
+def has_columns(path: Path) -> bool:
+    """Return whether the format of a file has further columns of any name, such as those of decisions."""
+    suffix = find_suffix(path)
+    return suffix == _PARQUET or FORMATS[suffix].has_columns
 
 
 def write(
@@ -111,13 +123,17 @@ def write(
         title: a line about the search; the heading in Markdown, the title of the workbook in XLSX.
         overwrite: whether a file of that name may be replaced.
         raw: whether CSV and TSV are written without protection against formulas.
-        changes: the kind of change of each hit, the first column of CSV and TSV; other formats leave it out.
+        changes: the kind of change of each hit, the first column of CSV, TSV and Parquet; other formats leave it out.
 
     Raises:
         UsageError: an unknown suffix; else as files.write_file.
+        MissingExtraError: Parquet, and pyarrow is not installed.
         EngineError: as files.write_file.
     """
     check_format(path)
+    if find_suffix(path) == _PARQUET:
+        write_parquet(path, cited, overwrite=overwrite, changes=changes)
+        return
     pieces = render_records(find_suffix(path), cited, title, raw=raw, changes=changes)
     files.write_file(path, pieces, overwrite=overwrite)
 

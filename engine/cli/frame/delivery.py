@@ -35,7 +35,7 @@ class Output:
 
 _OUTPUT_HELP = (
     "Write a file; by suffix .ris .nbib .bib .xml .csl.json .csv .tsv .xlsx .json .jsonl .md "
-    ".vancouver.txt .apa.txt. May be repeated."
+    ".vancouver.txt .apa.txt .parquet. May be repeated."
 )
 
 

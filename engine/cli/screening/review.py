@@ -234,7 +234,7 @@ def export_decisions(
 
     from engine.corpus.storage.journal import DecisionKind
     from engine.query.opening.corpus import open_corpus
-    from engine.references.formats import FORMATS, find_suffix
+    from engine.references.formats import has_columns
     from engine.review.decisions.exchange import cite_decisions, list_decided
     from engine.review.decisions.state import read_state
 
@@ -246,7 +246,7 @@ def export_decisions(
     with closing(open_corpus(opened.folder.open_current(quick=True))) as corpus:
         n_records = len(list_decided(state, corpus, undecided=undecided, only=kind))
         for path in out.files:
-            as_columns = FORMATS[find_suffix(path)].has_columns
+            as_columns = has_columns(path)
             cited = cite_decisions(state, corpus, as_columns=as_columns, as_tags=tags, undecided=undecided, only=kind)
             left_out = write_records(path, cited, f"review {state.name} of {opened.folder.name}", out)
             say(f"{pluralize(n_records, 'record')} to {path}", err=True)

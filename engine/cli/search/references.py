@@ -43,7 +43,7 @@ def export(config: Config, filters: Filters, sort: str, out: Output) -> None:
     """Write all records, or those that pass the filters, to files.
 
     No query is needed. Records are in the order in which they were indexed, or of --sort, each once, without rank and
-    score. The engine reads these files back as they were, but for what the last line of the output names.
+    score. The engine reads these files back as they were, but for what the last line of the output names, and Parquet.
 
     \b
     engine export -i lupus -o lupus.ris
