@@ -1,5 +1,6 @@
 """Fixtures: a toy index that a person can follow, the bundled sample with the real weights, and the real data."""
 
+import gc
 import hashlib
 import json
 import os
@@ -76,6 +77,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path, len(LONG)))
 
 
+def pytest_collection() -> None:
+    """Look for no garbage while modules are imported and tests are made, which all stay."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but never among these."""
+    gc.freeze()
+    gc.enable()
+
+
 def examples(times: float) -> settings:
     """So many times the examples of the hypothesis profile in force: more where one is cheap, fewer where it is dear."""
     return settings(max_examples=max(1, round(times * settings().max_examples)))
@@ -109,6 +121,12 @@ def copy_toy(target: Path) -> IndexFolder:
     """Copy the first committed generation: the 40 toy abstracts, searched exactly."""
     folder = IndexFolder(Path(shutil.copytree(CURRENT, target, ignore=shutil.ignore_patterns("000002*"))))
     folder.pointer.write_text(folder.format_pointer(1))
+    return folder
+
+
+def spare_export(folder: IndexFolder) -> IndexFolder:
+    """Give an index that is not made yet the exported toy model; an export takes seconds."""
+    shutil.copytree(CURRENT / "encoders", folder.path / "encoders")
     return folder
 
 

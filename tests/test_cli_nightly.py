@@ -222,6 +222,7 @@ def test_a_log_that_cannot_be_written_is_a_failure_and_the_line_goes_to_stderr(
 def test_terminated_it_reports_keeps_what_it_encoded_and_goes_on_next_night(
     toy: IndexFolder, night: Command, settle: Callable[[str], None]
 ) -> None:
+    settle('precision = "fp32"')  # or several ways to encode so many texts are tried first
     (toy.path / "updatefiles").mkdir()
     jsonl(
         toy.path / "updatefiles" / "many.jsonl",

@@ -21,7 +21,7 @@ from engine.reindex.generation.verify import verify
 from engine.reindex.runs.rollback import roll_back
 from engine.serve.work.drawing import draw_map_of
 from engine.serve.work.facets import read_facets
-from tests.conftest import TOY, TOY_MODEL, Command, command_environment, jsonl
+from tests.conftest import TOY, TOY_MODEL, Command, command_environment, jsonl, spare_export
 from tests.reindex.runs.test_update import RETRACTED, article, pubmed
 from tests.serve.conftest import client_of
 
@@ -107,8 +107,7 @@ def write_history(place: Path) -> list[tuple[str | Path, ...]]:
 
 def make_side(engine: Command, place: Path, commands: list[tuple[str | Path, ...]], one_segment_below: int) -> Side:
     """Run the commands on a new index."""
-    folder = IndexFolder(place / "indexes" / "toy")
-    folder.path.mkdir(parents=True)
+    folder = spare_export(IndexFolder(place / "indexes" / "toy"))
     (folder.path / "index.toml").write_text(f"one_segment_below = {one_segment_below}\nkeep_generations = 20\n")
 
     def run(*arguments: str | Path) -> str:

@@ -180,7 +180,11 @@ def test_codes_in_the_wrong_order_are_found_out(ivf: IndexFolder, tmp_path: Path
 
     words = TOY.read_text().split()
     rows = ({"id": f"m{i}", "title": " ".join(words[(7 * i) % 500 :][: 3 + i % 9])} for i in range(600))
-    index_sources(ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), IndexSettings(device="cpu", factory=IVF)), silent)
+    index_sources(
+        ivf,
+        Order((jsonl(tmp_path / "m.jsonl", rows),), IndexSettings(device="cpu", precision="fp32", factory=IVF)),
+        silent,
+    )
     held = index_of(ivf)
     index = faiss.deserialize_index(np.frombuffer(ivf.open_current().segments[0].files.codes.read_bytes(), np.uint8))
     index.reset()
@@ -196,7 +200,9 @@ def test_many_records_of_one_text_are_no_damage(ivf: IndexFolder, tmp_path: Path
     rows = [{"id": f"e{i}", "title": "Editorial"} for i in range(2000)]
     rows += [{"id": f"m{i}", "title": f"Gout {i} in {i % 7}"} for i in range(2000)]
     done = index_sources(
-        ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), IndexSettings(device="cpu", factory=IVF)), silent
+        ivf,
+        Order((jsonl(tmp_path / "m.jsonl", rows),), IndexSettings(device="cpu", precision="fp32", factory=IVF)),
+        silent,
     )
     assert done.ann is not None and done.ann.recall >= 0.99
     assert verify(ivf, ivf.open_current(), deep=True) == []

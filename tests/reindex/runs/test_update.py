@@ -499,7 +499,7 @@ def test_shards_whose_files_are_gone_go_with_the_next_run(toy: IndexFolder, inbo
 
 def test_a_real_kill_costs_at_most_one_shard(toy: IndexFolder, inbox: Path, settings: Settings, tmp_path: Path) -> None:
     many(inbox, 3000)
-    text = f'device = "cpu"\ncheckpoint_seconds = 0\nsources = ["{inbox}"]\n'
+    text = f'device = "cpu"\nprecision = "fp32"\ncheckpoint_seconds = 0\nsources = ["{inbox}"]\n'
     (toy.path / "index.toml").write_text(text)
     command = [sys.executable, "-m", "engine", "reindex", "toy", "--indexes", str(toy.path.parent), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -545,7 +545,7 @@ def test_a_signal_ends_within_five_seconds_of_work_leaves_no_lock_and_loses_no_v
     toy: IndexFolder, inbox: Path, sent: signal.Signals, code: int
 ) -> None:
     many(inbox, 8_000)
-    (toy.path / "index.toml").write_text(f'device = "cpu"\nsources = ["{inbox}"]\n')
+    (toy.path / "index.toml").write_text(f'device = "cpu"\nprecision = "fp32"\nsources = ["{inbox}"]\n')
     command = [sys.executable, "-m", "engine", "reindex", "toy", "--indexes", str(toy.path.parent)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for _ in range(2):  # twice in a row
@@ -594,7 +594,7 @@ def test_of_two_reindexes_at_one_moment_exactly_one_wins(toy: IndexFolder, inbox
     (toy.path / "index.toml").write_text(f'device = "cpu"\nsources = ["{inbox}"]\n')
     command = [sys.executable, "-m", "engine", "reindex", "toy", "--indexes", str(toy.path.parent)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for turn in range(3):
+    for turn in range(2):
         many(inbox, 300 + turn)
         pair = [
             subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) for _ in "ab"

@@ -19,7 +19,7 @@ from engine.reindex.runs.run import index_sources
 from engine.review.decisions.exchange import Imported, add_decisions, cite_decisions
 from engine.review.decisions.reviews import NewLabel, Review, ReviewSettings
 from engine.review.decisions.state import read_state
-from tests.conftest import TOY, TOY_MODEL, copy_toy, jsonl, order_of, silent
+from tests.conftest import TOY, TOY_MODEL, copy_toy, jsonl, order_of, silent, spare_export
 from tests.corpus.selection.test_asreview import make_project
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
@@ -259,7 +259,7 @@ def test_decisions_of_real_exports_go_out_and_come_back(shared: Path, tmp_path: 
         shared / "formats" / "csv" / "asreview_generic_labels.csv",
         shared / "formats" / "csv" / "asreview_record_id.csv",
     ]
-    folder = IndexFolder(tmp_path / "real")
+    folder = spare_export(IndexFolder(tmp_path / "real"))
     index_sources(folder, Order(tuple(files), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent)
     with begin(folder, "main") as review:
         found = add_decisions(review, "zoe", files)

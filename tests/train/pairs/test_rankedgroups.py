@@ -14,13 +14,13 @@ from engine.reindex.runs.run import index_sources
 from engine.relevance.sets.holdout import DEV, hash_position
 from engine.train.pairs.corpuspairs import CorpusPairs, build_pairs
 from engine.train.pairs.rankedgroups import _say_plainly, mine_groups
-from tests.conftest import TOY_MODEL, jsonl, order_of, silent
+from tests.conftest import TOY_MODEL, jsonl, order_of, silent, spare_export
 
 
 @pytest.fixture
 def index(corpus: list[Abstract], tmp_path: Path) -> Iterator[Index]:
     rows = [{"id": r.record_id, "title": r.title, "abstract": r.abstract} for r in corpus[:120]]
-    folder = IndexFolder(tmp_path / "indexes" / "small")
+    folder = spare_export(IndexFolder(tmp_path / "indexes" / "small"))
     index_sources(folder, order_of(jsonl(tmp_path / "rows.jsonl", rows), model=str(TOY_MODEL)), silent)
     with open_index(folder.path, follow=False) as opened:
         yield opened
