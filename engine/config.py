@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError, UsageError
-from engine.options import SETTINGS, IndexSettings, SettingOption
+from engine.options import BY_FIELD, FILTERS, MODES, SETTINGS, Filters, IndexSettings, Query, SettingOption
 from engine.redaction import redact_url
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -104,11 +104,26 @@ class SourcePattern:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedQuestion:
+    """One entry under [[watch]] of index.toml: a question that is answered whenever records are new."""
+
+    name: str
+    query: Query
+    most: int | None = None  # records told at once; None: DEFAULT_MOST, and all for a Boolean search
+
+
+DEFAULT_MOST = 20
+# The keys of [[watch]] beside name and question, with the options that they set.
+_WATCH_OPTIONS = {option.name: option for option in (BY_FIELD["mode"], BY_FIELD["min_score"], *FILTERS)}
+
+
+@dataclass(frozen=True, slots=True)
 class Settings(IndexSettings):
     """The settings in force for one index: flag before environment before index.toml before default."""
 
     file: Path  # index.toml, whether it is there or not
     sources: tuple[SourcePattern, ...] = ()
+    watches: tuple[SavedQuestion, ...] = ()
     origins: tuple[tuple[str, str], ...] = ()  # where each value came from: "flag", a variable, the file, "default"
 
     @staticmethod
@@ -120,7 +135,10 @@ class Settings(IndexSettings):
         """
         path = folder / "index.toml"
         content = _read_toml(path)
-        values: dict[str, Any] = {"sources": _read_patterns(content, path)}
+        values: dict[str, Any] = {
+            "sources": _read_patterns(content, path),
+            "watches": read_watches(content.get("watch", []), path),
+        }
         origins = [("sources", str(path) if content.get("sources") else "default")]
         for option in SETTINGS:
             variable = option.variable
@@ -151,8 +169,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} can't be read: {err.strerror}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
-    known = {option.key for option in SETTINGS} | {"sources"}
-    tables = {k: v for k, v in content.items() if isinstance(v, dict) and k != "sources"}
+    known = {option.key for option in SETTINGS} | {"sources", "watch"}
+    tables = {k: v for k, v in content.items() if isinstance(v, dict) and k not in ("sources", "watch")}
     given = {f"{k}.{inner}" for k, v in tables.items() for inner in v}
     given |= {k for k, v in content.items() if not isinstance(v, dict)}
     if unknown := sorted(given - known):
@@ -228,6 +246,62 @@ def _read_pattern(entry: object, path: Path) -> SourcePattern:
         f"{path}: sources holds {shown!r}, expected path = 'FILE, FOLDER or GLOB' and maybe format, or the query for a "
         f"service: {' or '.join(f'{name} = …' for name in _SERVICES)}"
     )
+
+
+def read_watches(entries: object, path: Path) -> tuple[SavedQuestion, ...]:
+    """Return the entries under [[watch]].
+
+    Raises:
+        ConfigError: an entry is not valid, or two have one name.
+    """
+    if not isinstance(entries, list):
+        raise ConfigError(f"{path}: watch is not a list of tables, expected [[watch]], in two brackets")
+    found = tuple(_read_watch(entry, path) for entry in entries)
+    names = [watch.name for watch in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{path}: two [[watch]] have the name {twice[0]!r}, expected a name of its own for each")
+    return found
+
+
+def _read_watch(entry: object, path: Path) -> SavedQuestion:
+    """Return one entry under [[watch]].
+
+    Raises:
+        ConfigError: no name or question, an unknown key, or an invalid value.
+    """
+    values = dict(entry) if isinstance(entry, Mapping) else {}
+    name, question, most = values.pop("name", None), values.pop("question", ""), values.pop("top_k", None)
+    if not isinstance(name, str) or not isinstance(question, str) or not question.strip():
+        raise ConfigError(f"{path}: [[watch]] holds {entry!r}, expected name = 'NAME' and question = 'TEXT'")
+    if unknown := sorted(set(values) - set(_WATCH_OPTIONS)):
+        known = ", ".join(("name", "question", "top_k", *_WATCH_OPTIONS))
+        raise ConfigError(f"{path}: the watch {name!r} has the unknown key {unknown[0]!r}. Known keys: {known}")
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        raise ConfigError(f"{path}: top_k of the watch {name!r} is {most!r}, expected a whole number from 1")
+    try:
+        check_name(name, "watch", "biosimilars")
+        return SavedQuestion(name, _build_watch_query(question, values), most)
+    except UsageError as err:
+        raise ConfigError(f"{path}: the watch {name!r}: {err}") from err
+
+
+def _build_watch_query(question: str, values: Mapping[str, Any]) -> Query:
+    """Return the query of a watch; a filter that takes several values may have one as a text.
+
+    Raises:
+        UsageError: an invalid value.
+    """
+    fields: dict[str, Any] = {}
+    for key, value in values.items():
+        option = _WATCH_OPTIONS[key]
+        fields[option.field] = [value] if option.kind.is_repeatable and isinstance(value, str) else value
+    mode, least = fields.pop("mode", BY_FIELD["mode"].default), fields.pop("min_score", None)
+    chosen = next((choice for choice in MODES if choice == mode), None)
+    if chosen is None:
+        raise UsageError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
+    if least is not None and (isinstance(least, bool) or not isinstance(least, int | float)):
+        raise UsageError(f"min_score is {least!r}, expected a number")
+    return Query(question.strip(), mode=chosen, min_score=least, filters=Filters(**fields))
 
 
 def count_cores() -> int:

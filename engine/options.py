@@ -634,6 +634,15 @@ def parse_years(text: str) -> YearRange:
     return (first, last) if dash else (first or last, first or last)
 
 
+def format_years(first: int | None, last: int | None) -> str:
+    """Return a range of years as parse_years reads it.
+
+    >>> format_years(2015, None), format_years(2001, 2001)
+    ('2015-', '2001')
+    """
+    return str(first) if first == last else f"{first or ''}-{last or ''}"
+
+
 def parse_duration(text: str, name: str) -> float:
     """Return the seconds of a duration; name: what it is, for the message.
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from sqlite3 import Row
 
 import numpy as np
 
+from engine.corpus.storage.connections import SharedDatabase
 from engine.corpus.storage.store import Corpus
+from engine.deadline import CURRENT
+from engine.errors import CorruptError
 from engine.records.abstract import SOURCE_FIELDS
 from engine.records.generation import Counts, DocIds
 
 _PAGE = 1000  # records compared at once
+
+GenerationKey = tuple[int, str]  # number and date: a number alone may be used again after a rollback
 
 ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "removed"
 
@@ -56,6 +64,23 @@ def read_events(corpus: Corpus) -> list[Event]:
         )
         for row in corpus.read_state("SELECT number, created, parent, cause, counts FROM generation ORDER BY number")
     ]
+
+
+def read_lineage(state: Path) -> frozenset[GenerationKey]:
+    """Return number and date of a generation and of those that led to it, from its state.db.
+
+    Raises:
+        CorruptError: SQLite can't read the file.
+    """
+    database = SharedDatabase(state)
+    try:
+        with database.borrow(CURRENT.get(), math.inf) as connection:
+            rows = connection.execute("SELECT number, created FROM generation").fetchall()
+    except sqlite3.Error as err:
+        raise CorruptError(f"{state}: {err}. Run: engine verify --deep") from err
+    finally:
+        database.close()
+    return frozenset((int(number), str(created)) for number, created in rows)
 
 
 def find_generation_before(corpus: Corpus, date: str) -> int:

@@ -542,6 +542,16 @@ def answer_recorded(index: Index, query: Query, since: int | None) -> tuple[tupl
     return tuple(row.change for row in rows), answer
 
 
+def answer_among(index: Index, queries: Sequence[Query], doc_ids: DocIds) -> list[Answer]:
+    """Answer queries with texts among these records, doc ids ascending, int64 (n,), without verdicts.
+
+    Raises:
+        EngineError: as Index.ask_batch.
+    """
+    complete = [index._complete(query, text_only=True) for query in queries]
+    return answer_queries(index._follow_current(), complete, doc_ids, judged=False)
+
+
 def _answer_new(
     snapshot: OpenGeneration, query: Query, since: int | str | date, *, judged: bool = True
 ) -> tuple[list[ChangedHit], Answer]:

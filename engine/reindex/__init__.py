@@ -11,7 +11,9 @@ bounded, and ``vectorsource`` has vectors that were computed elsewhere.
 new one replaces, ``generationfiles`` opens those of both generations, and ``words`` writes the words. ``searchable``
 builds a large index, ``calibrate`` measures random cosines, ``corpusmap`` draws the map, ``seal`` and ``verify`` check.
 ``reports``: ``filetable`` and ``summary`` describe a run, ``forecast`` says what it needs, ``history`` lists
-generations, and ``nights`` is the log of the nightly runs.
+generations, and ``nights`` is the log of the nightly runs. ``news``: ``watches`` answers saved questions on what is new
+(``watchtable`` has their tables in index.toml, ``watchmemory`` what they told), ``newsrun`` is what they tell, and
+``newsfiles`` writes it.
 
 ``runs``: ``run`` makes the next generation from files, ``filegroups`` from several groups of them, and ``update`` from
 the sources. ``compaction`` merges all segments, ``retune`` tunes a large index, ``decisions`` applies what people say
@@ -23,4 +25,4 @@ nightly run.
 copy and puts it in place.
 """
 
-ROOMS = ("intake", "measures", "encoding", "generation", "reports", "runs", "copies")  # in data-flow order
+ROOMS = ("intake", "measures", "encoding", "generation", "reports", "news", "runs", "copies")  # in data-flow order

@@ -19,6 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Review": ("recall", "suggest", "chase", "rerun", "screen", "simulate", "review", "flow"),
     "Upkeep": (
         "nightly",
+        "watch",
         "status",
         "log",
         "diff",

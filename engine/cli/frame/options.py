@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,6 +182,7 @@ KNOWN = click.option(
     help="File with the known records: one PMID, DOI or id per line, or an export such as RIS.",
 )
 LIKE, UNLIKE = (_build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
+MODE, MIN_SCORE = (_build_query_option(replace(BY_FIELD[name], default=None)) for name in ("mode", "min_score"))
 TOP_K, SORT = (_build_query_option(BY_FIELD[name]) for name in ("top_k", "sort"))
 SEARCH_DEVICE = click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that compares the vectors [cpu]."

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.frame.group import Interruption, describe_failure, main, raise_signals
+from engine.cli.frame.notification import run_notify_command
 from engine.cli.frame.options import INDEXES
 from engine.cli.upkeep.schedule import format_cron, format_systemd
 from engine.config import Config, Settings, check_name, forbid_telemetry, read_ncbi_account
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from engine.reindex.reports.nights import Night
     from engine.reindex.runs.nightly import NightlyRun
 
-DOWNLOAD_FAILED, NOTIFY_FAILED = 8, 9
-_NOTIFY_SECONDS = 60
+WATCH_FAILED, DOWNLOAD_FAILED, NOTIFY_FAILED = 5, 8, 9
 _KEPT = "the texts encoded so far are kept for the next run"
 _EPILOG = """\b
 Exit codes, for a monitor:
@@ -40,7 +38,7 @@ Exit codes, for a monitor:
   2  wrong usage                           8  reindexed, but not every file could be downloaded
   3  a file is damaged                     9  done, but --notify-command failed
   4  another process is writing the index  129, 130, 143  interrupted, terminated
-  5  published, but a later step failed
+  5  published, but a later step failed, or a saved question could not be answered
 In any case, searches use the last published generation, and the next run continues from there."""
 
 
@@ -98,7 +96,8 @@ def nightly(ctx: click.Context, /, **values: Any) -> None:
     """Bring an index up to date: fetch, reindex, verify, prune, report.
 
     Run it every night from cron or systemd. It downloads new update files of PubMed from a mirror, if one is set,
-    reindexes the sources in index.toml, verifies the result, deletes old generations, and appends a report to a log.
+    reindexes the sources in index.toml, verifies the result, deletes old generations, tells what is new for saved
+    questions (engine watch), and appends a report to a log.
 
     \b
     engine nightly rheumatology
@@ -202,6 +201,8 @@ def _close_night(night: Night, error: BaseException | None, console: _Console) -
     if error is None:
         if night.download_errors:
             return replace(night, status="download failed", exit_code=DOWNLOAD_FAILED)
+        if night.watch_errors:
+            return replace(night, exit_code=WATCH_FAILED)
         return replace(night, exit_code=0)
     message, code = describe_failure(error)
     if not isinstance(error, EngineError | OSError | KeyboardInterrupt | Interruption):
@@ -222,7 +223,7 @@ def _is_wanted(night: Night, last: Night | None, notify_on: str) -> bool:
     """Return whether --notify-command should run for a night, given the last one."""
     has_new_gaps = bool(set(night.gaps) - set(last.gaps if last else ()))
     has_failed = night.exit_code != 0 or has_new_gaps
-    has_changed = bool(night.report and night.report["published"])
+    has_changed = bool(night.report and night.report["published"]) or bool(night.news and night.news["folder"])
     return {"always": True, "change": has_failed or has_changed, "failure": has_failed}[notify_on]
 
 
@@ -235,16 +236,10 @@ def _notify(night: Night, command: str, console: _Console) -> int:
 
     line = format_night(night, console.hide).encode("ascii")
     try:
-        subprocess.run(shlex.split(command), input=line, timeout=_NOTIFY_SECONDS, check=True)
-    except subprocess.CalledProcessError as err:
-        reason = f"it ended with exit code {err.returncode}"
-    except subprocess.TimeoutExpired:
-        reason = f"it took longer than {_NOTIFY_SECONDS} seconds"
-    except (OSError, ValueError) as err:
-        reason = f"{getattr(err, 'strerror', None) or err}"
+        reason = run_notify_command(command, line)
     except Interruption as err:
         return night.exit_code or err.exit_code
-    else:
+    if not reason:
         return night.exit_code
     console.warn(f"--notify-command failed: {reason}")
     return night.exit_code or NOTIFY_FAILED

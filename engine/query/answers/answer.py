@@ -57,12 +57,14 @@ def answer_query(
     return replace(answer, verdict=judge_answer(snapshot, question, found.best)) if judged else answer
 
 
-def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
+def answer_queries(
+    snapshot: OpenGeneration, queries: Sequence[Query], only: DocIds | None = None, *, judged: bool = True
+) -> list[Answer]:
     """Answer checked queries; texts are encoded together and, by meaning, compared together.
 
-    judged: whether the answers get verdicts.
+    only: doc ids (ascending) among which to answer, if given. judged: whether the answers get verdicts.
     """
-    questions = [read_question(snapshot, query) for query in queries]
+    questions = [read_question(snapshot, query, only) for query in queries]
     if not questions:
         return []
     points, cut = zip(*encode_questions(snapshot, questions), strict=True)

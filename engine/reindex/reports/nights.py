@@ -28,13 +28,15 @@ class Night:
     gaps: tuple[str, ...] = ()  # missing update files between those that the index or the mirror has
     verified: bool = False
     pruned: tuple[int, ...] = ()  # generations that were deleted
+    news: dict[str, Any] | None = None  # of the saved questions: folder, and how much each tells; None without any
+    watch_errors: tuple[str, ...] = ()  # why saved questions could not be answered
     error: str | None = None  # what stopped the run
     report: dict[str, Any] | None = None  # report of the reindex: files, counts, remarks
 
     @property
     def problem(self) -> str:
         """The errors of the run as one text; "" if there were none."""
-        return self.error or "; ".join(self.download_errors)
+        return self.error or "; ".join((*self.download_errors, *self.watch_errors))
 
 
 def format_night(night: Night, hide: Callable[[str], str]) -> str:
@@ -83,6 +85,8 @@ def read_last_night(path: Path) -> Night | None:
             gaps=tuple(map(str, row.get("gaps") or ())),
             verified=bool(row.get("verified")),
             pruned=tuple(map(int, row.get("pruned") or ())),
+            news=row.get("news"),
+            watch_errors=tuple(map(str, row.get("watch_errors") or ())),
             error=str(row["error"]) if row.get("error") else None,
             report=row.get("report"),
         )

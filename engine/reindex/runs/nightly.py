@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.collect.fetch.client import Mirror
 from engine.collect.fetch.updates import DownloadResult, fetch_updates
 from engine.config import Settings
-from engine.errors import ConfigError, CorruptError
+from engine.errors import ConfigError, CorruptError, EngineError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
 from engine.progress import Progress
@@ -71,10 +72,14 @@ class NightlyRun:
             listed = self._fetch(task.mirror) if task.mirror else ()
             if task.services:
                 self._fetch_queries(task.services)
+            if task.settings.watches:
+                self._begin_watches()
             done = self._reindex()
             self._verify(done)
             self._find_gaps(listed)
             self._prune(before)
+            if task.settings.watches:
+                self._answer_watches()
 
     def _fetch(self, mirror: Mirror) -> tuple[str, ...]:
         """Fetch new files; return the names of all files on the mirror."""
@@ -151,6 +156,43 @@ class NightlyRun:
         pruned = sorted({*before} - {*task.folder.list_numbers()})
         self.night = replace(self.night, pruned=tuple(pruned))
         self._listener.say(f"  verified; generations deleted: {', '.join(f'{n:06d}' for n in pruned) or 'none'}")
+
+    def _begin_watches(self) -> None:
+        """Count what the index holds before this night as known to questions that were saved since the last one."""
+        from engine.reindex.news.watches import begin_watches  # loads what answers queries
+
+        with self._record_watch_errors():
+            begin_watches(self._task.folder, self._task.settings.watches)
+
+    def _answer_watches(self) -> None:
+        """Answer the saved questions on what is new, and write the news; what fails is told by the next run."""
+        from engine.reindex.news.newsfiles import find_run_folder
+        from engine.reindex.news.newsrun import describe_news
+        from engine.reindex.news.watches import answer_watches
+
+        task = self._task
+        with self._record_watch_errors():
+            run = answer_watches(task.folder, task.settings.watches, self.night.started)
+            folder = None if run.number is None else str(find_run_folder(task.folder.path, run.number))
+            told = {one.watch.name: len(one.items) for one in run.news}
+            self.night = replace(
+                self.night, news={"folder": folder, "told": told}, watch_errors=(*self.night.watch_errors, *run.errors)
+            )
+            for one in run.news:
+                self._listener.say(f"  {one.watch.name}: {describe_news(one)}")
+            if folder:
+                self._listener.say(f"  news: {folder}")
+            for error in run.errors:
+                self._listener.warn(error)
+
+    @contextmanager
+    def _record_watch_errors(self) -> Iterator[None]:
+        """Record an error of the saved questions, which does not undo the night."""
+        try:
+            yield
+        except (EngineError, OSError) as err:
+            self.night = replace(self.night, watch_errors=(*self.night.watch_errors, f"saved questions: {err}"))
+            self._listener.warn(f"saved questions: {err}")
 
 
 def _check_download_folder(task: NightlyTask) -> None:

@@ -1,0 +1,24 @@
+"""The command that is told how a run from cron ended."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+_SECONDS = 60
+
+
+def run_notify_command(command: str, content: bytes) -> str:
+    """Run a command with this content on its standard input; return why it failed, "" if it did not.
+
+    The reason does not show the command's arguments: they may hold a token.
+    """
+    try:
+        subprocess.run(shlex.split(command), input=content, timeout=_SECONDS, check=True)
+    except subprocess.CalledProcessError as err:
+        return f"it ended with exit code {err.returncode}"
+    except subprocess.TimeoutExpired:
+        return f"it took longer than {_SECONDS} seconds"
+    except (OSError, ValueError) as err:
+        return f"{getattr(err, 'strerror', None) or err}"
+    return ""

@@ -1,0 +1,1 @@
+"""What the saved questions of an index tell of new and changed records."""

@@ -1,0 +1,99 @@
+"""The [[watch]] tables of an index.toml, added and removed as text, so that comments stay."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.config import read_watches
+from engine.errors import ConfigError
+from engine.index.files.durable import replace_text
+
+_HEADER = re.compile(r"\s*\[\[\s*watch\s*\]\]\s*(?:#.*)?")
+_ANY_HEADER = re.compile(r"\s*\[.*\]\s*(?:#.*)?")
+
+
+def add_table(path: Path, entry: Mapping[str, object]) -> None:
+    """Append a [[watch]] to an index.toml, which is made if it is missing.
+
+    Raises:
+        ConfigError: there is one of this name, or the file is not TOML.
+    """
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    content = _parse(text, path)
+    entry = {key: list(value) if isinstance(value, tuple) else value for key, value in entry.items()}
+    before = content.get("watch", [])
+    entries = before if isinstance(before, list) else []
+    read_watches([*entries, entry] if entries == before else before, path)
+    lines = [f"{key} = {_write_value(value)}\n" for key, value in entry.items()]
+    fresh = "".join(
+        [text, "" if not text or text.endswith("\n") else "\n", "\n" if text else "", "[[watch]]\n", *lines]
+    )
+    _replace(path, fresh, {**content, "watch": [*entries, entry]})
+
+
+def remove_table(path: Path, name: str) -> None:
+    """Remove the [[watch]] of a name.
+
+    Raises:
+        ConfigError: there is none, or it can't be told from the text around it.
+    """
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    content = _parse(text, path)
+    names = [watch.name for watch in read_watches(content.get("watch", []), path)]
+    if name not in names:
+        found = ", ".join(names) or "none"
+        raise ConfigError(f"{path} has no [[watch]] with the name {name[:80]!r}: found {found}")
+    lines = text.splitlines(keepends=True)
+    headers = [n for n, line in enumerate(lines) if _HEADER.fullmatch(line.rstrip("\r\n"))]
+    if len(headers) != len(names):
+        raise ConfigError(_explain(path, name))
+    first = headers[names.index(name)]
+    after = (n for n in range(first + 1, len(lines)) if _ANY_HEADER.fullmatch(lines[n].rstrip("\r\n")))
+    last = next(after, len(lines))
+    kept = [entry for entry, one in zip(content["watch"], names, strict=True) if one != name]  # type: ignore[call-overload]
+    wanted = {**content, "watch": kept} if kept else {key: value for key, value in content.items() if key != "watch"}
+    try:
+        _replace(path, "".join(lines[:first] + lines[last:]), wanted)
+    except (ConfigError, tomllib.TOMLDecodeError) as err:
+        raise ConfigError(_explain(path, name)) from err
+
+
+def _parse(text: str, path: Path) -> dict[str, object]:
+    """Return the content of an index.toml.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
+
+
+def _replace(path: Path, text: str, wanted: Mapping[str, object]) -> None:
+    """Replace an index.toml by a text that must mean what is wanted.
+
+    Raises:
+        ConfigError: it means something else; the file stays.
+    """
+    if _parse(text, path) != wanted:
+        raise ConfigError(f"{path} can't be changed safely. Edit it: engine config shows what it says")
+    replace_text(path, text)
+
+
+def _explain(path: Path, name: str) -> str:
+    """Return why a table can't be removed as text."""
+    return f"the [[watch]] {name!r} can't be removed safely from {path}. Delete its lines in an editor"
+
+
+def _write_value(value: object) -> str:
+    """Return a value as TOML: text, number, flag, or a list of texts."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_write_value, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)

@@ -1,0 +1,141 @@
+"""`engine watch`: saved questions in index.toml, and what is new for them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from engine.config import Settings
+from engine.errors import ConfigError
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.generation.order import Report
+from engine.reindex.news.watchtable import add_table, remove_table
+from tests.conftest import jsonl
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+ROW = {"id": "z", "title": "Zorbing & <falls>\x01", "authors": ["A B", "C D", "E F", "G H"], "year": 2021, "pmid": "77"}
+
+
+def test_a_question_is_saved_told_and_removed(
+    engine: Run, toy: IndexFolder, add: Callable[..., Report], tmp_path: Path
+) -> None:
+    saved = engine("watch", "add", "zorb", "zorbing[tiab] AND falls", "--year", "2015-", "--not-retracted", "-n", "5")
+    assert saved.returncode == 0, saved.stderr
+    assert saved.stderr == f"zorb saved in {toy.path / 'index.toml'}; records after generation 000001 are new\n"
+    assert (toy.path / "index.toml").read_text() == (
+        '[[watch]]\nname = "zorb"\nquestion = "zorbing[tiab] AND falls"\ntop_k = 5\nyear = ["2015-"]\nretracted = false\n'
+    )
+    assert engine("watch", "list").stdout == (
+        "zorb: zorbing[tiab] AND falls (limited to publication years 2015 to present; records that are not retracted)\n"
+    )
+    add(ROW)
+    mark = tmp_path / "told.txt"
+    tell = f"{sys.executable} -c \"import sys; open('{mark}', 'w').write(sys.stdin.read())\""
+    done = engine("watch", "run", "--notify-command", tell)
+    assert done.returncode == 0 and done.stderr == f"written to {toy.path / 'news' / '000001'}\n"
+    assert done.stdout.splitlines()[1:] == [
+        "",
+        "zorb: zorbing[tiab] AND falls (limited to publication years 2015 to present; records that are not retracted)",
+        "1 of 1 new or changed record",
+        "",
+        "- Zorbing & <falls>\ufffd",
+        "  A B; C D; E F et al. 2021. z [added]",
+        "  https://pubmed.ncbi.nlm.nih.gov/77/",
+    ]
+    assert mark.read_text() == done.stdout
+    (entry,) = ElementTree.parse(toy.path / "news" / "feed.atom").findall("{http://www.w3.org/2005/Atom}entry")
+    assert entry.findtext("{http://www.w3.org/2005/Atom}title") == "Zorbing & <falls>\ufffd"
+    page = (toy.path / "news" / "000001" / "news.html").read_text(encoding="utf-8")
+    assert '<a href="https://pubmed.ncbi.nlm.nih.gov/77/">Zorbing &amp; &lt;falls&gt;\ufffd</a>' in page
+    mark.unlink()
+    again = json.loads(engine("watch", "run", "--json", "--notify-command", tell).stdout)
+    assert again["number"] is None and again["watches"][0]["records"] == [] and not mark.exists()
+    assert engine("watch", "remove", "zorb").returncode == 0
+    assert (toy.path / "index.toml").read_text() == "" and engine("watch", "run").returncode == 1
+
+
+def test_exit_codes_tell_cron_what_happened(engine: Run, toy: IndexFolder, add: Callable[..., Report]) -> None:
+    bad = engine("watch", "add", "bad", "(gout[tiab] AND")
+    assert bad.returncode == 2 and not (toy.path / "index.toml").exists()
+    (toy.path / "index.toml").write_text('[[watch]]\nname = "bad"\nquestion = "(gout[tiab] AND"\n')
+    assert engine("watch", "add", "zorb", "zorbing", "--mode", "keyword").returncode == 0
+    assert engine("watch", "add", "zorb", "zorbing").returncode == 1
+    assert engine("watch", "run").returncode == 0  # the question bad begins now
+    add(ROW)
+    unanswered = engine("watch", "run", "--notify-command", "false")
+    assert unanswered.returncode == 5 and "Error: bad: " in unanswered.stderr
+    assert "--notify-command failed: it ended with exit code 1" in unanswered.stderr
+    engine("watch", "remove", "bad")
+    add({"id": "z2", "title": "Zorbing again"})
+    assert engine("watch", "run", "--notify-command", "false").returncode == 9
+    assert engine("watch", "remove", "bad").returncode == 1
+
+
+def test_a_night_tells_what_is_new(engine: Run, toy: IndexFolder, tmp_path: Path) -> None:
+    (toy.path / "in").mkdir()
+    (toy.path / "index.toml").write_text(
+        'device = "cpu"\nsources = ["in"]\n\n[[watch]]\nname = "zorb"\nquestion = "zorbing[tiab]"\n'
+    )
+    jsonl(toy.path / "in" / "a.jsonl", [ROW])
+    done = engine("nightly", "toy", "--offline")
+    assert done.returncode == 0, done.stderr
+    assert "  zorb: 1 of 1 new or changed record\n" in done.stdout
+    night = json.loads((toy.path / "nightly.jsonl").read_text().splitlines()[-1])
+    assert night["news"] == {"folder": str(toy.path / "news" / "000001"), "told": {"zorb": 1}}
+    (toy.path / "watches.json").write_text("{")
+    failed = engine("nightly", "toy", "--offline")
+    assert failed.returncode == 5 and "saved questions:" in failed.stderr and "nothing new" in failed.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("watch = 1", r"expected \[\[watch\]\], in two brackets"),
+        ("[watch]\nname = 'a'", "in two brackets"),
+        ("[[watch]]\nquestion = 'q'", "expected name = 'NAME' and question = 'TEXT'"),
+        ("[[watch]]\nname = 'a'\nquestion = ' '", "expected name = 'NAME'"),
+        ("[[watch]]\nname = 'a/b'\nquestion = 'q'", "can't be the name of a watch"),
+        ("[[watch]]\nname = 'a'\nquestion = 'q'\nyaer = 1", "unknown key 'yaer'. Known keys: name, question, top_k, mode"),
+        ("[[watch]]\nname = 'a'\nquestion = 'q'\nyear = 2015", "years is 2015, expected a list"),
+        ("[[watch]]\nname = 'a'\nquestion = 'q'\ntop_k = 0", "top_k of the watch 'a' is 0, expected a whole number from 1"),
+        ("[[watch]]\nname = 'a'\nquestion = 'q'\nmode = 'x'", "mode is 'x', expected one of semantic"),
+        ("[[watch]]\nname = 'a'\nquestion = 'q'\nmin_score = 'x'", "min_score is 'x', expected a number"),
+        ("[[watch]]\nname = 'a'\nquestion = 'q'\n[[watch]]\nname = 'a'\nquestion = 'r'", "two .* have the name 'a'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "index.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        Settings.load(tmp_path)
+
+
+def test_tables_come_and_go_and_comments_stay(tmp_path: Path) -> None:
+    path = tmp_path / "index.toml"
+    first = '# mine\nsources = ["in"]\n\n[guard]  # careful\nmax_deleted_share = 0.2'
+    path.write_text(first)
+    entry = {
+        "name": "a",
+        "question": 'say "gout"\\\x7f\né',
+        "mesh": ("Gout", "Knee"),
+        "has_abstract": True,
+        "min_score": 0.25,
+    }
+    add_table(path, entry)
+    add_table(path, {"name": "b", "question": "q"})
+    (watch, _) = Settings.load(tmp_path).watches
+    assert watch.query.text == entry["question"] and watch.query.filters.mesh == ("Gout", "Knee")
+    assert watch.query.filters.has_abstract is True and watch.query.min_score == 0.25
+    with pytest.raises(ConfigError, match="two .* have the name 'a'"):
+        add_table(path, entry)
+    with pytest.raises(ConfigError, match="has no .* with the name 'c': found a, b"):
+        remove_table(path, "c")
+    remove_table(path, "a")
+    remove_table(path, "b")
+    assert path.read_text() == f"{first}\n\n"
+    path.write_text("watch = [{ name = 'a', question = 'q' }]\n")
+    with pytest.raises(ConfigError, match="can't be removed safely"):
+        remove_table(path, "a")
