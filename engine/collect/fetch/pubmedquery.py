@@ -131,7 +131,7 @@ class _PubmedFetch:
 
     def _list_rest(self) -> Iterator[_Batch]:
         """Yield batches of the records that were listed but did not come."""
-        missing = tuple(pmid for pmid in self._list_pmids() if pmid not in self.fetched)
+        missing = tuple(dict.fromkeys(pmid for pmid in self._list_pmids() if pmid not in self.fetched))
         n_looks = sum(key.startswith("rest") for key in self.work.list_keys())
         return _cut_batches(f"rest {n_looks}", missing, None)
 
@@ -237,7 +237,11 @@ class _PubmedFetch:
             UsageError: the output has appeared meanwhile.
             EngineError: the disk is full.
         """
-        listed = dict.fromkeys(self._list_pmids())
+        n_listed, missing = 0, dict[int, None]()
+        for pmid in self._list_pmids():
+            n_listed += 1
+            if pmid not in self.fetched:
+                missing[pmid] = None
         write_members(self.task, self._list_members())
         facts = self.work.get_facts("search all") if self.task.query else {}
         n_came, n_records = count_records(self.work, self.work.list_keys())
@@ -248,10 +252,10 @@ class _PubmedFetch:
             tuple(facts.get("notes", ())),
             self.work.purpose["started"],
             facts.get("count", len(self.task.pmids)),
-            len(listed),
+            n_listed,
             n_records,
             n_came - n_records,
-            tuple(str(pmid) for pmid in listed if pmid not in self.fetched),
+            tuple(map(str, missing)),
         )
 
     def _list_members(self) -> Iterator[bytes]:

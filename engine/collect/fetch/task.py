@@ -29,7 +29,7 @@ class FetchReport:
     notes: tuple[str, ...]  # terms of the query that the service did not find or left out
     started: str  # when the search began, ISO 8601
     n_counted: int  # records that the service counted when the search began, or ids that were named
-    n_listed: int  # different ids that it listed
+    n_listed: int  # ids that it listed
     n_records: int  # that were written
     n_repeated: int  # records that came twice and were written once
     missing: tuple[str, ...]  # listed ids for which no record came
@@ -127,8 +127,13 @@ def read_new_records(work: WorkFile, key: str, seen: MutableSet[object]) -> byte
 
 def count_records(work: WorkFile, keys: Iterable[str]) -> tuple[int, int]:
     """Return the number of records that came, and of those that read_new_records returns."""
-    names = [name for key in keys for name, _ in work.get_facts(key).get("records", ())]
-    return len(names), len({*names} - {0, ""}) + sum(not name for name in names)
+    n_came, n_unnamed, names = 0, 0, set[object]()
+    for key in keys:
+        found = [name for name, _ in work.get_facts(key).get("records", ())]
+        n_came += len(found)
+        n_unnamed += sum(not name for name in found)
+        names.update(filter(None, found))
+    return n_came, n_unnamed + len(names)
 
 
 def write_members(task: FetchTask, members: Iterable[bytes]) -> None:
