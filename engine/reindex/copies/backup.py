@@ -26,8 +26,19 @@ from engine.reindex.copies.backupreceipt import BACKUP, BackupReceipt, dump_back
 from engine.reindex.copies.part import hold_part, publish_part, sync_tree
 from engine.reindex.copies.pin import PinnedIndex, pin_index
 
-_COPIED = ("index.toml", "nightly.jsonl")  # files that change in place, beside databases
-_PASSED = ("CURRENT", "LOCK", "NIGHTLY.lock", "generations", "segments", "encoders", "building", "shards", BACKUP)
+_COPIED = ("index.toml", "nightly.jsonl", "watches.json")  # files that change in place, beside databases
+_PASSED = (
+    "CURRENT",
+    "LOCK",
+    "NIGHTLY.lock",
+    "WATCH.lock",
+    "generations",
+    "segments",
+    "encoders",
+    "building",
+    "shards",
+    BACKUP,
+)
 _SIDES = ("-wal", "-shm", "-journal", ".tmp")  # endings of files that belong to another
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z")
 _BLOCK = 1 << 20

@@ -33,6 +33,7 @@ def both(tmp_path: Path) -> IndexFolder:
     Journal(folder.decisions, "gout").append("ann", [NewDecision(DecisionKind.INCLUDE, (gout,), note="yes")])
     (folder.path / "index.toml").write_text("keep_generations = 2\n")
     (folder.path / "nightly.jsonl").write_text("{}\n")
+    (folder.path / "watches.json").write_text('{"version": 1, "runs": 0, "watches": {}}\n')
     (folder.path / "shards").mkdir()
     (folder.path / "notes.txt").write_text("of a person")
     return folder

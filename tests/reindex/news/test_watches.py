@@ -93,6 +93,23 @@ def test_a_question_begins_now_or_since(toy: IndexFolder, tmp_path: Path) -> Non
     assert "any" not in read_memories(toy.path).watches
 
 
+def test_a_rollback_repeats_and_loses_nothing(toy: IndexFolder, tmp_path: Path) -> None:
+    watches = saved(ZORB)
+    begin_watches(toy, watches)
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing"})
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Knee"})
+    assert told(answer_watches(toy, watches, NOW)) == {"zorb": []}
+    roll_back(toy, 2)  # which was never answered: only its successor was
+    assert told(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
+    roll_back(toy, 1)
+    assert told(answer_watches(toy, watches, NOW)) == {"zorb": []}
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing"}, {"id": "z2", "title": "Zorbing too"})
+    assert told(answer_watches(toy, watches, NOW)) == {"zorb": [("z2", "added")]}
+    roll_back(toy, 1)
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing, revised"}, {"id": "z2", "title": "Zorbing too"})
+    assert told(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
+
+
 def test_what_stands_in_the_way_is_told(toy: IndexFolder) -> None:
     with pytest.raises(ConfigError, match=r"has no \[\[watch\]\]. Add one: engine watch add"):
         answer_watches(toy, (), NOW)
