@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -280,6 +280,21 @@ class Journal:
                 "the decisions made before are kept"
             ) from err
 
+    def hold(self) -> Callable[[], None]:
+        """Keep the file open, and return what closes it; do nothing if there is no file.
+
+        Meanwhile an event costs one write to the disk: SQLite empties its log when the last connection is closed.
+
+        Raises:
+            NotSavedError: the file can't be written.
+        """
+        if not self.path.exists():
+            return lambda: None
+        try:
+            return self.open_connection(write=True).close
+        except sqlite3.Error as err:
+            raise NotSavedError(f"{self.path} can't be written: {err}. Check the disk and the permissions") from err
+
     def open_connection(self, *, write: bool) -> sqlite3.Connection:
         """Connect to the file: in WAL mode, or read-only. A folder that can't be written is read without locks.
 
@@ -288,7 +303,7 @@ class Journal:
         """
         place = f"file:{quote(str(self.path.resolve()))}"
         if write:
-            connection = sqlite3.connect(place, _PATIENCE, isolation_level=None, uri=True)
+            connection = sqlite3.connect(place, _PATIENCE, isolation_level=None, check_same_thread=False, uri=True)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             return connection

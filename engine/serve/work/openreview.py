@@ -58,9 +58,12 @@ class OpenReview:
         self._secret = secrets.token_bytes(32)  # of form tokens
         self._lock = threading.Lock()
         self._queue: ReviewQueue | None = None  # opened when it is first needed
+        self._resources = contextlib.ExitStack()
 
     def prepare(self) -> None:
         """Load what the first decisions need, before anybody waits for it. What fails is told to whoever needs it."""
+        with contextlib.suppress(EngineError):
+            self._resources.callback(self.review.journal.hold())
         with contextlib.suppress(EngineError):
             load_learning()
         with contextlib.suppress(EngineError):
@@ -69,11 +72,12 @@ class OpenReview:
                 queue.read_record(doc_id)
 
     def close(self) -> None:
-        """Stop learning."""
+        """Stop learning, and close the journal, so that it is one file again."""
         with self._lock:
             if self._queue is not None:
                 self._queue.close()
             self._queue = None
+        self._resources.close()
 
     def make_form_token(self, who: str) -> str:
         """Return what a form of this reviewer must send back, which no page of another site knows."""

@@ -193,6 +193,25 @@ def test_a_journal_that_another_process_is_making_has_no_decisions_yet(tmp_path:
     assert [each.number for each in journal.append("ann", [MERGE])] == [1]  # it was killed before it wrote
 
 
+def test_a_journal_that_is_held_keeps_its_log(tmp_path: Path) -> None:
+    journal, log = Journal(tmp_path / "decisions.db"), tmp_path / "decisions.db-wal"
+    journal.hold()()  # there is no file yet
+    journal.append("ann", [MERGE])
+    assert not log.exists()
+    release = journal.hold()
+    sizes = []
+    for _ in range(2):
+        journal.append("ann", [MERGE])
+        sizes.append(log.stat().st_size)
+    assert 0 < sizes[0] < sizes[1]  # otherwise it is written back and made anew each time
+    assert len(journal.read()) == len(Journal(journal.path).read()) == 3
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(release).result()
+    journal.append("ann", [MERGE])
+    assert not log.exists()
+    assert len(journal.read()) == 4
+
+
 def old_journal(path: Path) -> Path:
     """A journal of version 1, as an engine wrote it: a merge, a review, a decision with a key and an undone one."""
     with closing(sqlite3.connect(path)) as connection:
