@@ -162,7 +162,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ConfigError: it can't be read, is not TOML, or has an unknown key.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors begin files with a mark
     except FileNotFoundError:
         return {}
     except OSError as err:

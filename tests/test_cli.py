@@ -124,6 +124,14 @@ def test_a_table_on_a_terminal(toy: IndexFolder) -> None:
     assert "{" not in shown
 
 
+@pytest.mark.parametrize("columns", [1, 20, 50])
+def test_hits_on_a_narrow_terminal_are_blocks_of_lines(toy: IndexFolder, columns: int) -> None:
+    shown = on_terminal(toy.path.parent, "search", "gout", "-n", "2", columns=str(columns))
+    plain = re.sub(r"\x1b\[[0-9;]*m|\s", "", shown)
+    assert "Ibuprofeningout" in plain and "1.toy-31" in plain
+    assert max(len(line) for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()[1:]) <= max(columns, 2) + 1
+
+
 def test_words_need_no_quotes_and_top_k_has_two_names(toy: IndexFolder, engine: Run) -> None:
     assert (
         engine("search", "gout", "and", "pain", "-n", "2").stdout

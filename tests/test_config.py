@@ -51,6 +51,11 @@ def test_without_a_file_the_defaults_hold(folder: Path) -> None:
     assert (found.sources, found.model, found.max_changed_share) == ((), None, 0.1)
 
 
+def test_a_byte_order_mark_of_an_editor_is_passed_over(folder: Path) -> None:
+    (folder / "index.toml").write_bytes(b"\xef\xbb\xbfkeep_generations = 2\n")
+    assert Settings.load(folder).keep_generations == 2
+
+
 def test_sources_are_texts_or_tables(folder: Path) -> None:
     tables = '[[sources]]\npath = "a/*.ris"\nformat = "RIS"\n[[sources]]\npath = "b"\n'
     assert Settings.load(written(folder, tables)).sources == (SourcePattern("a/*.ris", "RIS"), SourcePattern("b"))

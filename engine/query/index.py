@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from os import PathLike
@@ -58,7 +58,7 @@ def open_index(
     there, and filtered searches stay on the CPU.
 
     Raises:
-        UsageError: a device that is neither "cpu" nor "cuda".
+        UsageError: no path, or a device that is neither "cpu" nor "cuda".
         ConfigError: there is no GPU for FAISS.
         NoGenerationError: there is no such folder, or no index in it.
         GenerationError: the given generation is not kept.
@@ -66,6 +66,8 @@ def open_index(
     """
     if device not in ("cpu", "cuda"):
         raise UsageError(f"device is {device!r}, expected 'cpu' or 'cuda'")
+    if not isinstance(folder, str | PathLike):
+        raise UsageError(f"folder is {folder!r}, expected the path of an index, such as 'indexes/rheumatology'")
     path = Path(folder)
     if not path.is_dir():
         raise NoGenerationError(
@@ -345,6 +347,8 @@ class Index:
             UsageError: top_k below 1, or examples that cancel each other out.
             CorruptError: a file was changed or damaged.
         """
+        if not isinstance(record_id, str | Iterable):
+            raise UsageError(f"record_id is {record_id!r}, expected a text or a list of texts")
         like = (record_id,) if isinstance(record_id, str) else tuple(record_id)
         return Hits(self.ask(Query(like=like, unlike=unlike, mode=SIMILAR_MODE, top_k=top_k)).hits)
 

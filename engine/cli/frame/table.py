@@ -12,10 +12,15 @@ from rich.text import Text
 from engine.records.answer import Hit, Span
 from engine.terminal import PIPE_WIDTH, join_lines, make_printable
 
+_NARROW = 60  # columns; below, a hit is a block of lines
+
 
 def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Sequence[float | None] = ()) -> None:
     """Print hits as a table: rank, scores, id, year, title and journal, what has changed, and why each is a hit."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    if console.width < _NARROW:
+        _print_blocks(console, hits, changes)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
@@ -34,6 +39,14 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
             str(hit.rank), *scores, Text(make_printable(hit.id)), str(hit.year or ""), _format_title(hit, change)
         )
     console.print(table)
+
+
+def _print_blocks(console: Console, hits: Sequence[Hit], changes: Sequence[str]) -> None:
+    """Print hits one below the other, where columns would be too narrow to read."""
+    for hit, change in zip(hits, changes or [""] * len(hits), strict=True):
+        facts = (f"{hit.rank}.", make_printable(hit.id), str(hit.year or ""), f"{hit.score:.3f}")
+        console.print(Text(" ".join(filter(None, facts)), style="bold", overflow="fold"))
+        console.print(_format_title(hit, change), "", overflow="fold")
 
 
 def _name_ranking_score(hits: Sequence[Hit]) -> str:

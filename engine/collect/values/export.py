@@ -58,7 +58,11 @@ CSL_TEXTS = {
 _OWN_NOTE = re.compile(rf"RETRACTED|rank \d+, score \S+|{MARK}\b.*", re.DOTALL)
 # Cells that a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that already has an
 # apostrophe gets another one, so that removing one always restores the cell.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# What some spreadsheet runs as a formula: also full-width signs, and behind blanks and characters that are not shown.
+_FORMULA = re.compile(
+    r"'*(?:[\t\r\n]|[\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe62-\ufe63\ufe66\ufe6b])"
+)
 
 
 def is_export(names: Iterable[str]) -> bool:

@@ -252,10 +252,12 @@ def load_session(graph: Path, threads: int) -> Any:
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3  # errors only
+    options.log_severity_level = 4  # an error is raised, too; without enable_fallback, it is not printed either
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )  # it would print
     except Exception as err:  # onnxruntime's own exceptions share no base but Exception
         raise EncoderError(f"{graph} can't be loaded: {err}") from err
 

@@ -10,12 +10,13 @@ import numpy as np
 from engine.corpus.boolean.searchwording import build_wording
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tree import Search
-from engine.corpus.words.wording import Wording, parse_wording
+from engine.corpus.words.wording import Term, Wording, parse_wording
 from engine.encode.models.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
 from engine.options import Query
 from engine.phrases import pluralize
 from engine.query.opening.generation import OpenGeneration
+from engine.query.question.hyphenation import join_divided_words
 from engine.query.question.ordering import count_sorted
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -61,11 +62,12 @@ def read_question(
     if not is_plain and (search := read_search(query.text)) is not None:
         return _read_search(snapshot, query, search, only)
     is_hybrid = query.mode == "hybrid"
-    wording = parse_wording(query.text, prefer_phrases=is_hybrid)
+    whole, joined = join_divided_words(query.text, lambda word: snapshot.get_words().count_records(Term(word)) > 0)
+    wording = parse_wording(whole, prefer_phrases=is_hybrid)
     _check_words(query, wording)
     allowed = snapshot.get_words().find_allowed(wording) if is_hybrid else None
-    notes = tuple(_note_words(snapshot, wording)) if is_hybrid else ()
-    text = query.text if query.mode == "semantic" else wording.text
+    notes = (*joined, *(_note_words(snapshot, wording) if is_hybrid else ()))
+    text = whole if query.mode == "semantic" else wording.text
     return _restrict(snapshot, Question(query, wording, clean_text(text), allowed, (), (), notes), only)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from engine.errors import EngineError, UsageError
@@ -27,17 +27,27 @@ def hold_part(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.part")
     try:
         part.mkdir(exist_ok=True)
-        with lock_for_writing(part / _LOCK):
-            _clear(part)
+        with ExitStack() as stack:
             try:
+                stack.enter_context(lock_for_writing(part / _LOCK))
+            except OSError as err:  # a full disk; where another process holds the lock, its folder stays
+                shutil.rmtree(part, ignore_errors=True)
+                raise EngineError(_explain_failure(target, err)) from err
+            try:
+                _clear(part)
                 yield part
             finally:
                 shutil.rmtree(part, ignore_errors=True)
     except BrokenPipeError:  # of the stream that progress is printed to
         raise
     except OSError as err:
-        what = f"{target} can't be written: {err.strerror or err}"
-        raise EngineError(f"{what}. Nothing was left there. Make room, or name another place") from err
+        raise EngineError(_explain_failure(target, err)) from err
+
+
+def _explain_failure(target: Path, err: OSError) -> str:
+    """Return the message about a target that can't be made."""
+    what = f"{target} can't be written: {err.strerror or err}"
+    return f"{what}. Nothing was left there. Make room, or name another place"
 
 
 def _clear(part: Path) -> None:

@@ -15,7 +15,7 @@ from engine.config import cache_folder
 from engine.encode.cpu.encoder import CpuEncoder
 from engine.encode.execution.encoder import Encoder
 from engine.encode.execution.onnx import OnnxEncoder
-from engine.encode.models.folder import check_encoder
+from engine.encode.models.folder import check_encoder, write_receipt
 from engine.encode.models.model import Adjustment, check_template, identify, list_notes, locate
 from engine.encode.models.prompts import read_prompts
 from engine.encode.models.recipe import RECIPE, RECIPES
@@ -222,6 +222,7 @@ def _copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, target: P
         with contextlib.suppress(EngineError):
             check_encoder(sibling, identity)
             durable.copy_folder(sibling, target)
+            write_receipt(target, identity)  # the sibling's may name another folder
             return True
     return False
 

@@ -1,14 +1,60 @@
-"""The HTTP/1.1 connection of uvicorn, with limits on the number of connections and on slow clients."""
+"""The HTTP/1.1 connection of uvicorn, with limits on the number of connections and on slow clients.
+
+Requests are read more strictly than h11 reads them, and what any client can cause is not logged.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Any
+from urllib.parse import urlsplit
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.serve.http.guard import HEADERS
-from engine.serve.http.limits import HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD, TAKE_SECONDS
+from engine.serve.http.limits import HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD, MAX_IDLE, TAKE_SECONDS
+
+_log = logging.getLogger("engine.serve.connection")
+_log.setLevel(logging.ERROR)  # a warning for each malformed request or upgrade would let any client fill the log
+
+
+class _StrictReader(h11.Connection):
+    """The reader of requests, which takes targets in absolute form and refuses two lengths."""
+
+    def next_event(self) -> Any:
+        """Return the next event.
+
+        Raises:
+            h11.RemoteProtocolError: the request is malformed, or has both a length and a transfer coding.
+        """
+        event = super().next_event()
+        if not isinstance(event, h11.Request):
+            return event
+        names = {name for name, _ in event.headers}
+        if {b"content-length", b"transfer-encoding"} <= names:  # RFC 9112, 6.1: how requests are smuggled past proxies
+            self._process_error(self.their_role)
+            raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+        return _use_origin_form(event) if event.target[:4].lower() == b"http" else event
+
+
+def _use_origin_form(request: h11.Request) -> h11.Request:
+    """Return a request for "http://host/path" as one for "/path" of this host, which replaces the header Host.
+
+    As RFC 9112, 3.2.2 wants it. Another target stays as it is.
+    """
+    try:
+        parts = urlsplit(request.target.decode("ascii"))
+    except ValueError:
+        return request
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return request
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = [(name, value) for name, value in request.headers if name != b"host"]
+    headers.append((b"host", parts.netloc.rpartition("@")[2].encode("ascii")))
+    version = request.http_version
+    return h11.Request(method=request.method, target=target.encode("ascii"), headers=headers, http_version=version)
 
 
 class Connection(H11Protocol):
@@ -17,13 +63,43 @@ class Connection(H11Protocol):
     request_timer: asyncio.TimerHandle | None = None  # while a request arrives
     reading_timer: asyncio.TimerHandle | None = None  # while the client reads an answer
 
+    idle_since = 0.0  # when the connection was opened or the last answer ended, in seconds of the loop
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.conn = _StrictReader(h11.SERVER, self.config.h11_max_incomplete_event_size or MAX_HEAD)
+        self.logger = _log
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept a new connection, unless too many are open."""
+        """Accept a new connection; where a client has too many without a request, or all have, close the oldest."""
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        else:
-            self.watch()
+        self.idle_since = self.loop.time()
+        others = [each for each in self.connections if isinstance(each, Connection) and each is not self]
+        idle = [each for each in others if each.is_idle]
+        ours = [each for each in idle if each.peer == self.peer]
+        if len(ours) >= MAX_IDLE:
+            _close_oldest(ours)
+        elif len(others) >= MAX_CONNECTIONS:
+            if not idle:
+                transport.abort()
+                return
+            _close_oldest(idle)
+        self.watch()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered, though the head of one may be on its way."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return is_answered and not self.transport.is_closing()
+
+    @property
+    def peer(self) -> str:
+        """The address of the client."""
+        return self.client[0] if self.client else ""
+
+    def _should_upgrade(self) -> bool:
+        """Return False: an upgrade to WebSockets is not wanted, and the request is answered as any other."""
+        return False
 
     def data_received(self, data: bytes) -> None:
         """Process received bytes."""
@@ -35,6 +111,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Start the time limit of the next request after an answer, if some of it has arrived."""
+        self.idle_since = self.loop.time()
         super().on_response_complete()
         self.watch()
         self.watch_reading()
@@ -107,3 +184,8 @@ class Connection(H11Protocol):
         ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+
+def _close_oldest(idle: list[Connection]) -> None:
+    """Close the connection that has been idle for longest."""
+    min(idle, key=lambda each: each.idle_since).transport.abort()

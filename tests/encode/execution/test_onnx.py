@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.encode.execution.onnx import _SHORT, _TOGETHER, OnnxEncoder, _group_texts
+from engine.encode.execution.onnx import _SHORT, _TOGETHER, OnnxEncoder, _group_texts, load_session
 from engine.encode.texts.tokens import Tokens
+from engine.errors import EncoderError
 from engine.index.generations.folder import IndexFolder
 from tests.conftest import SAMPLE
 
@@ -19,6 +21,17 @@ def test_short_texts_of_one_length_run_together() -> None:
     groups = [group.tolist() for group in _group_texts(tokens(*lengths), 1, alone=False)]
     n = _TOGETHER + 1
     assert groups == [[n + 1], [n + 2], [n, n + 3], list(range(_TOGETHER)), [_TOGETHER]]
+
+
+def test_a_damaged_graph_is_an_error_without_lines_of_the_library(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph = tmp_path / "encoder.onnx"
+    for content in (b"", b"damaged", b"\x08\x07" * 50):
+        graph.write_bytes(content)
+        with pytest.raises(EncoderError, match="can't be loaded"):
+            load_session(graph, 1)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_alone_means_alone() -> None:

@@ -4,6 +4,7 @@ import io
 import pytest
 from hypothesis import given
 
+from engine.collect.values.export import _unguard_formula, guard_formula
 from engine.records.abstract import Abstract
 from engine.references.values.citation import Cited
 from engine.references.writers.table import write_delimited
@@ -62,6 +63,34 @@ def test_formulas_get_an_apostrophe_wherever_they_are(text: str) -> None:
     assert row["id"] == f"'{text.strip()}"
     assert row["authors"][:2] in ("'" + text[0], '["')  # a list with a tab or a line end is a JSON array
     assert not any(cell.startswith(("=", "+", "@", "\t", "\r")) for cell in row.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n=1",
+        "\uff1d1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20a",
+        "\u200b=1",
+        "\ufeff=1",
+        "\xa0=1",
+        " =1",
+        "\u2060\xad=1",
+        "\u3000+1",
+    ]
+    + ["\x00=1", "\u2028@a", "\u3164=1"],
+)
+def test_full_width_and_hidden_formulas_get_one_too_and_are_read_back(text: str) -> None:
+    guarded = guard_formula(text)
+    assert guarded == f"'{text}" and guard_formula(guarded) == f"'{guarded}"
+    assert _unguard_formula(guarded) == text
+
+
+def test_text_behind_a_blank_stays() -> None:
+    for text in (" a", "\u200bgout", "\xa0", "\u2212 5", "a=1", "'quoted'"):
+        assert guard_formula(text) == text
 
 
 def test_numbers_of_ours_stay_numbers() -> None:

@@ -21,7 +21,7 @@ from engine.reindex.reports.summary import format_status
 from engine.reindex.runs.run import index_sources
 from engine.relevance.screening.labels import look_up_labels
 from engine.relevance.screening.ranking import screen
-from tests.conftest import TOY, silent
+from tests.conftest import TOY, TOY_MODEL, silent
 from tests.encode.kinds import KINDS, LIBRARY, PROMPTS, edit, plain, with_settings
 
 SETTINGS = IndexSettings(device="cpu", precision="fp32")
@@ -66,6 +66,14 @@ def test_prompts_are_put_before_documents_and_queries(tmp_path: Path) -> None:
     assert [line.strip() for line in format_status(IndexFolder(folder)) if " prompt: " in line] == [
         "query prompt: 'query: '", "document prompt: 'passage: '"
     ]  # fmt: skip
+
+
+def test_an_encoder_copied_from_a_sibling_names_the_model_that_was_used(tmp_path: Path) -> None:
+    other = Path(shutil.copytree(TOY_MODEL, tmp_path / "other"))
+    build(tmp_path / "indexes" / "one", TOY_MODEL)
+    build(tmp_path / "indexes" / "two", other)
+    models = [IndexFolder(tmp_path / "indexes" / name).open_current().manifest.encoder.model for name in ("one", "two")]
+    assert models == [str(TOY_MODEL), str(other)]
 
 
 def test_other_prompts_and_templates_are_another_encoder(tmp_path: Path) -> None:

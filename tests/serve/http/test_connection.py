@@ -267,15 +267,15 @@ def test_many_slow_connections_leave_room_for_others(small: Running) -> None:
     check_alive(small)
 
 
-def test_a_connection_too_many_is_closed_and_the_others_are_kept(small: Running) -> None:
+def test_a_connection_too_many_takes_the_place_of_the_longest_idle(small: Running) -> None:
     time.sleep(0.1)
     lines = [small.connect() for _ in range(MOST)]
     try:
         time.sleep(0.1)
-        with small.connect() as more:
-            assert rest(more) == b""
-        lines[0].sendall(small.head("GET /healthz"))
-        assert next_answer(lines[0]).endswith(b"ok\n")
+        check_alive(small)
+        assert rest(lines[0]) == b""
+        lines[1].sendall(small.head("GET /healthz"))
+        assert next_answer(lines[1]).endswith(b"ok\n")
     finally:
         for line in lines:
             line.close()
@@ -283,7 +283,49 @@ def test_a_connection_too_many_is_closed_and_the_others_are_kept(small: Running)
     check_alive(small)
 
 
+def test_one_address_keeps_few_idle_connections(indexes: Path) -> None:
+    with serving(indexes, patch="from engine.serve.http import connection\nconnection.MAX_IDLE = 3\n") as server:
+        lines = [server.connect() for _ in range(3)]
+        lines[0].sendall(server.head("GET /healthz"))
+        assert next_answer(lines[0]).endswith(b"ok\n")  # now the youngest
+        with server.connect() as more:
+            more.sendall(server.head("GET /healthz"))
+            assert next_answer(more).endswith(b"ok\n")
+        assert rest(lines[1]) == b""
+        for line in (lines[0], lines[2]):
+            line.sendall(server.head("GET /healthz"))
+            assert next_answer(line).endswith(b"ok\n")
+            line.close()
+        lines[1].close()
+
+
 # Malformed
+
+
+def test_two_lengths_are_refused_and_the_connection_closed(server: Running) -> None:
+    request = server.head("POST /api/v1/batch", "Content-Length: 5", "Transfer-Encoding: chunked") + b"0\r\n\r\n"
+    found = server.raw(request + server.head("GET /healthz"))
+    assert found.count(b"HTTP/1.1 ") == 1 and found.startswith(b"HTTP/1.1 400 ")
+
+
+def test_targets_in_absolute_form_are_answered(server: Running) -> None:
+    own = f"http://127.0.0.1:{server.port}"
+    assert server.get(f"{own}/healthz")[2] == b"ok\n"
+    assert server.get(f"{own}/api/v1/search?q=gout&n=1")[2] == server.get("/api/v1/search?q=gout&n=1")[2]
+    assert server.get(own)[0] == 200
+    assert server.get("http://evil.example/healthz")[0] == 421  # the host of the target counts
+    assert server.raw(
+        f"GET {own}/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".encode()
+    ).endswith(b"ok\n")
+    assert server.get("http:///healthz")[0] == 404
+
+
+def test_what_any_client_can_send_is_not_logged(server: Running) -> None:
+    before = server.said
+    upgrade = ("Connection: Upgrade, close", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: a")
+    assert server.raw(server.head("GET /healthz", *upgrade)).endswith(b"ok\n")
+    assert server.raw(b"GARBAGE\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert server.said == before
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.index.folder import IndexFolder
-from engine.reindex.backup import make_backup
-from engine.reindex.restore import restore_index
-from engine.reindex.verify import verify
+from engine.index.generations.folder import IndexFolder
+from engine.reindex.copies.backup import make_backup
+from engine.reindex.copies.restore import restore_index
+from engine.reindex.generation.verify import verify
 from tests.conftest import CURRENT, copy_toy, silent
 from tests.reindex.test_crash import CALLS, SYNCS, strace_works, tracing
 from tests.warmprocess import WarmProcess
@@ -52,7 +52,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[WarmProcess]:
-    with WarmProcess(("engine.cli", "engine.reindex.restore", "sqlite3", "tarfile")) as found:
+    with WarmProcess(("engine.cli", "engine.reindex.copies.restore", "sqlite3", "tarfile")) as found:
         yield found
 
 

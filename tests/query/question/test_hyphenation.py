@@ -1,0 +1,54 @@
+"""Words divided at the end of a line are found, and compounds stay as they are."""
+
+from collections.abc import Callable
+
+import pytest
+
+from engine import open_index
+from engine.index.generations.folder import IndexFolder
+from engine.options import Query
+from engine.query.question.hyphenation import join_divided_words
+from tests.conftest import Report
+
+KNOWN = {"arthritis", "anti", "inflammatory", "antiinflammatory", "state", "art"}
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("arth-\nritis", "arthritis"),
+        ("arth- ritis", "arthritis"),
+        ("arth-ritis", "arthritis"),  # a browser has dropped the line break
+        ("arth\u00ad\nritis", "arthritis"),
+        ("ARTH\u2010\n ritis.", "ARTHritis."),
+        ("anti-inflammatory", "anti-inflammatory"),
+        ("anti-\ninflammatory", "antiinflammatory"),
+        ("pre- and post-operative", "pre- and post-operative"),
+        ("state-of-the-art", "state-of-the-art"),
+        ("+arth-ritis", "+arthritis"),
+    ],
+)
+def test_a_word_is_joined_if_records_hold_it_whole(text: str, read: str) -> None:
+    found, notes = join_divided_words(text, lambda word: word.lower() in KNOWN)
+    assert found == read
+    assert bool(notes) == (text != read)
+
+
+def test_questions_pasted_from_a_pdf_are_answered_and_the_change_is_told(
+    toy: IndexFolder, add: Callable[..., Report]
+) -> None:
+    add({"id": "pdf", "title": "Official osteochondritis fibrosis"})
+    with open_index(toy.path) as index:
+        for text in (
+            "osteochon-\ndritis",
+            "osteochon\u00addritis",
+            "o\ufb03cial",
+            "\ufb01brosis",
+            "\uff4f\uff53teochondritis",
+        ):
+            for mode in ("keyword", "hybrid"):
+                answer = index.ask(Query(text, mode=mode, top_k=1))
+                assert answer.hits[0].id == "pdf", text
+                assert any("is read as" in note for note in answer.notes) == (
+                    text.startswith("osteochon") and text[9] != "d"
+                )
