@@ -10,7 +10,7 @@ from engine.cli import main
 from engine.errors import UsageError
 from engine.options import BY_FIELD, FILTERS, Filters, Query, ValueKind, describe_unknown, parse_years
 from engine.query.question.filterwords import describe_filters
-from engine.serve.api.openapi import dump_document
+from engine.serve.api.openapi import OPERATIONS, dump_document
 from engine.serve.api.tools import _TOOLS
 from engine.serve.pages.links import State
 from engine.serve.pages.views import build_chips
@@ -41,9 +41,9 @@ def test_a_filter_is_known_to_every_interface(option: Any) -> None:
         assert flag in {name for param in main.commands[command].params for name in param.opts}, command
     assert option.name in {parameter.name for parameter in SEARCH}
     for path in ("search", "similar", "new"):
-        described = dump_document()["paths"][f"/api/v1/{path}"]["get"]["parameters"]
+        described = dump_document(OPERATIONS)["paths"][f"/api/v1/{path}"]["get"]["parameters"]
         assert [one["description"] for one in described if one["name"] == option.name] == [option.help]
-    batch = dump_document()["paths"]["/api/v1/batch"]["post"]
+    batch = dump_document(OPERATIONS)["paths"]["/api/v1/batch"]["post"]
     assert json.dumps(batch).count(f'"{option.name}": {{') == 2  # of the whole batch, and of one query
     assert _TOOLS["search"].schema["properties"][option.name]["description"] == option.help
     chips = build_chips(State(((option.name, SAMPLES[option.kind]),)))
