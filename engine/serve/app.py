@@ -30,7 +30,7 @@ from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
 from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status, suggest
 from engine.serve.pages.templates import link_review
-from engine.serve.request.site import JSON, Site
+from engine.serve.request.site import JSON, Site, is_json_wanted
 from engine.serve.review import handlers as review_handlers
 from engine.serve.work.desk import Desk
 from engine.serve.work.openreview import OpenReview, ReviewRules
@@ -143,7 +143,7 @@ def _respond_to_error(request: Request, error: Exception) -> Response:
     path = request.url.path
     if path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics"):
         return _build_failure_json(failure)
-    if is_review_path(path) and review_handlers.is_json_wanted(request):
+    if is_review_path(path) and is_json_wanted(request):
         return _build_failure_json(failure)
     return problems.show_failure(request, failure)
 

@@ -103,10 +103,20 @@ class Review:
             UsageError: the review was not started, a record is not in the index, or a text is too long.
             NotSavedError: the journal can't be written.
         """
+        return self.decide_each_in(corpus, who, dict.fromkeys(names, label), key)
+
+    def decide_each_in(self, corpus: Corpus, who: str, labels: Mapping[str, NewLabel], key: str = "") -> list[Decision]:
+        """Decide about records of an open corpus, about each what labels has for its name; else as decide_in() does.
+
+        Raises:
+            UsageError: the review was not started, a record is not in the index, or a text is too long.
+            NotSavedError: the journal can't be written.
+        """
         self.check_started()
-        check_label(who, label)
-        identities = _identify_records(corpus, names)
-        new = [NewDecision(label.kind, (identity,), label.details, label.note) for identity in identities]
+        for label in {id(label): label for label in labels.values()}.values():  # one for many is checked once
+            check_label(who, label)
+        identities = _identify_records(corpus, labels)
+        new = [NewDecision(label.kind, (identity,), label.details, label.note) for identity, label in identities]
         return self.journal.append(who, new, key)
 
     def undo(self, who: str, number: int | None = None, key: str = "") -> list[Decision]:
@@ -149,20 +159,24 @@ def read_settings(events: Sequence[Decision]) -> ReviewSettings:
     return ReviewSettings(details.get("criteria", ""), **lists)
 
 
-def _identify_records(corpus: Corpus, names: Sequence[str]) -> list[RecordIdentity]:
-    """Return the identities of records by their names, each record once.
+def _identify_records(corpus: Corpus, labels: Mapping[str, NewLabel]) -> list[tuple[RecordIdentity, NewLabel]]:
+    """Return the identities of records by their names, each record once, with what is decided about it.
 
     Raises:
         UsageError: a record is not in the index.
     """
+    names = list(labels)
     doc_ids = resolve_ids(corpus, names)
     if unknown := [name for name, doc_id in zip(names, doc_ids, strict=True) if doc_id is None]:
         raise UsageError(
             f"{pluralize(len(unknown), 'record')} of {len(names):,} not in the index: {name_some(unknown)}. "
             "Nothing was decided. Expected record ids, PMIDs or DOIs as `engine search` shows them"
         )
-    finder = IdentityFinder(corpus)
-    return [finder.identify(doc_id) for doc_id in dict.fromkeys(doc_ids) if doc_id is not None]
+    finder, first = IdentityFinder(corpus), dict[int, NewLabel]()
+    for name, doc_id in zip(names, doc_ids, strict=True):
+        if doc_id is not None:
+            first.setdefault(doc_id, labels[name])
+    return [(finder.identify(doc_id), label) for doc_id, label in first.items()]
 
 
 def check_label(who: str, label: NewLabel) -> None:

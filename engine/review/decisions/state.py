@@ -213,7 +213,7 @@ def read_state(review: Review) -> ReviewState:
 def _choose_last(decisions: Iterable[Decision]) -> Iterator[RecordDecision]:
     """Yield the last decision of each reviewer, and the last for all reviewers, oldest first.
 
-    A decision to leave a record undecided takes an earlier one back; it stays only for its note.
+    A decision to leave a record undecided takes an earlier one back; it stays only for its note and labels.
     """
     first: dict[tuple[str, bool], Decision] = {}
     last: dict[tuple[str, bool], Decision] = {}
@@ -227,7 +227,7 @@ def _choose_last(decisions: Iterable[Decision]) -> Iterator[RecordDecision]:
         else:
             first.setdefault(key, decision)
     for key, decision in last.items():
-        if decision.kind is not DecisionKind.UNDECIDED or decision.note:
+        if decision.kind is not DecisionKind.UNDECIDED or decision.note or decision.details.get("labels"):
             yield _describe_decision(decision, first.get(key, decision))
 
 

@@ -8,7 +8,7 @@ change of the criteria, by this process or another one, and after each new gener
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
@@ -186,6 +186,18 @@ class ReviewQueue:
         made = self.review.decide_in(self.snapshot.corpus, who, names, label, key)
         for name in names:
             shown.pop(name, None)
+        self._follow(made)
+        return made
+
+    def decide_each(self, who: str, labels: Mapping[str, NewLabel], key: str = "") -> list[Decision]:
+        """Write one decision for each record, about each its own, all or none, as `Review.decide_each_in`.
+
+        Raises:
+            UsageError: a record is not in the index, or a text is too long.
+            NotSavedError: the journal can't be written.
+            GenerationError: the index is closed.
+        """
+        made = self.review.decide_each_in(self.snapshot.corpus, who, labels, key)
         self._follow(made)
         return made
 

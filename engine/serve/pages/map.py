@@ -67,9 +67,9 @@ def render_map(index: Index, state: State, query: Query, **values: Any) -> bytes
         "names": (),
         "state": state,
         "drawing": drawing,
-        "regions": list_region_links(index, state),
         "where": state.keep_names(("i",)).build_address(""),
     } | values
+    fields["regions"] = list_region_links(index, state, str(fields["path"]))
     if not (query.text or query.like):
         return render_page("map", hits=[], rows=[], place=None, chips=[], **fields)
     answer = index.ask(query)

@@ -31,14 +31,14 @@ from engine.serve.work.drawing import Drawing, draw_map_of
 from engine.serve.work.regions import read_regions
 
 _PER_PAGE = 50
-_CHOICE = (
+CHOICE = (
     INDEX,
     Parameter("map", "Which map the choice was made on.", length=8),
     Parameter("region", "Number of a region.", ValueKind.INTEGER, low=1, high=65_535),
     Parameter("area", "Corners of an area, as x,y with spaces between them.", length=MAX_LENGTH),
 )
-_PAGE = (*_CHOICE, Parameter("offset", "Records left out at the beginning.", ValueKind.INTEGER, low=0, high=10**9))
-_FILE = (*_CHOICE, FORMAT, Parameter("tick", "Export only the records with these ids.", most=MAX_IDS))
+LIST = (*CHOICE, Parameter("offset", "Records left out at the beginning.", ValueKind.INTEGER, low=0, high=10**9))
+_FILE = (*CHOICE, FORMAT, Parameter("tick", "Export only the records with these ids.", most=MAX_IDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +64,26 @@ class _RecordView:
 
 async def _show_map_list(request: Request) -> Response:
     """Send the list of the records that were chosen on the map."""
-    values = read_values(request, _PAGE)
+    values = read_values(request, LIST)
     index = get_site(request).shelf.get_index(values.get_text("i"))
     state = State(tuple(pair for pair in read_pairs(request) if pair[1].strip()))
-    return await respond(request, [index], HTML, lambda: _show_list(index, values, state))
+    return await respond(request, [index], HTML, lambda: render_list(index, values, state))
 
 
-def _show_list(index: Index, values: RequestValues, state: State) -> bytes:
-    """Render the list of chosen records."""
-    chosen, offset, where = _find_chosen(index, values), values.get_whole("offset"), state.keep_names(("i",))
+def render_list(index: Index, values: RequestValues, state: State, **more: Any) -> bytes:
+    """Render the list of chosen records.
+
+    more: template values, those of the pages of a review; path is that of the map.
+    """
+    chosen, offset, where = find_chosen(index, values), values.get_whole("offset"), state.keep_names(("i",))
+    fields = {"here": "map", "path": "/map", "review": ""} | more
+    own = f"{fields['path']}/list"
     shown = chosen.doc_ids[offset : offset + _PER_PAGE]
     records = get_generation(index).corpus.fetch(shown)
     after = offset + _PER_PAGE
     return render_page(
         "maplist",
         title=chosen.title,
-        here="map",
         index=index,
         chosen=chosen,
         views=[_build_view(records[doc_id], where) for doc_id in shown],
@@ -88,10 +92,12 @@ def _show_list(index: Index, values: RequestValues, state: State) -> bytes:
         too_many=len(chosen.doc_ids) > MAX_DEPTH,
         most=MAX_DEPTH,
         state=state.start_over(),
-        before=state.set_value("offset", max(0, offset - _PER_PAGE)).build_address("/map/list") if offset else "",
-        after=state.set_value("offset", after).build_address("/map/list") if after < len(chosen.doc_ids) else "",
+        before=state.set_value("offset", max(0, offset - _PER_PAGE)).build_address(own) if offset else "",
+        after=state.set_value("offset", after).build_address(own) if after < len(chosen.doc_ids) else "",
         formats=[(suffix[1:], known.name) for suffix, known in FORMATS.items()],
         where=where.build_address(""),
+        question=state.start_over().build_address("/map/list"),
+        **fields,
     )
 
 
@@ -104,7 +110,7 @@ def _build_view(record: Abstract, where: State) -> _RecordView:
     )
 
 
-def _find_chosen(index: Index, values: RequestValues) -> _Chosen:
+def find_chosen(index: Index, values: RequestValues) -> _Chosen:
     """Return the records that a request names.
 
     Raises:
@@ -155,7 +161,7 @@ async def _export_map_list(request: Request) -> Response:
     index, suffix = get_site(request).shelf.get_index(values.get_text("i")), f".{values.get_text('format')}"
 
     def work() -> bytes:
-        chosen, corpus = _find_chosen(index, values), get_generation(index).corpus
+        chosen, corpus = find_chosen(index, values), get_generation(index).corpus
         doc_ids = _keep_ticked(index, chosen.doc_ids, values.get_texts("tick"))
         if len(doc_ids) > MAX_DEPTH:
             raise UsageError(
@@ -183,16 +189,16 @@ def _keep_ticked(index: Index, doc_ids: list[int], ticks: tuple[str, ...]) -> li
     return [doc_id for doc_id in doc_ids if doc_id in wanted]
 
 
-def list_region_links(index: Index, state: State) -> list[dict[str, Any]]:
-    """Return the regions of the map, each with the address of the list of its records."""
+def list_region_links(index: Index, state: State, path: str) -> list[dict[str, Any]]:
+    """Return the regions of the map at a path, each with the address of the list of its records."""
     where = state.keep_names(("i",)).set_value("map", draw_map_of(index).key)
     return [
-        {"region": region, "list": where.set_value("region", region.number).build_address("/map/list")}
+        {"region": region, "list": where.set_value("region", region.number).build_address(f"{path}/list")}
         for region in read_regions(index).regions
     ]
 
 
 OPERATIONS = (
-    Operation("/map/list", _show_map_list, _PAGE, (HTML,)),
+    Operation("/map/list", _show_map_list, LIST, (HTML,)),
     Operation("/map/export", _export_map_list, _FILE, FILES),
 )

@@ -52,6 +52,11 @@ def get_review(request: Request) -> OpenReview:
     return review
 
 
+def is_json_wanted(request: Request) -> bool:
+    """Return whether a client asks for JSON, as a script does."""
+    return JSON in request.headers.get("accept", "")
+
+
 def read_pairs(request: Request) -> tuple[tuple[str, str], ...]:
     """Return the names and values in the URL of a request, in their order."""
     return tuple(request.query_params.multi_items())

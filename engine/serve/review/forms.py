@@ -24,8 +24,8 @@ from engine.serve.work.openreview import ORDERS
 _KEEP = "note"  # the choice that saves note and labels, and leaves the decision as it is
 _CHOICES = ("include", "exclude", "maybe", "undecided", _KEEP)
 _LONGEST_SECONDS = 3600.0  # on one record; longer, and the reviewer was away
-_TOKEN = Parameter("token", "What the page holds to prove that this server made it.")
-_KEY = Parameter("key", "A name of your choice for this command: sent again, it is not written again.", length=64)
+TOKEN = Parameter("token", "What the page holds to prove that this server made it.")
+KEY = Parameter("key", "A name of your choice for this command: sent again, it is not written again.", length=64)
 ORDER = Parameter("order", "Order in which the records come.", choices=tuple(ORDERS))
 BACK = Parameter("back", "Page to go to after the decision.", choices=("records", "conflicts"))
 _TEXTS = (
@@ -42,20 +42,20 @@ DECIDE = (
     Parameter("seen", "Number of your decision that the page shows; 0 for none.", ValueKind.INTEGER, low=0),
     Parameter("seconds", "Seconds that you looked at the record.", ValueKind.NUMBER, low=0, high=1e9),
     Parameter("shown", "When the page was made, in seconds since 1970.", ValueKind.INTEGER, low=0),
-    _TOKEN,
-    _KEY,
+    TOKEN,
+    KEY,
     ORDER,
     BACK,
 )
 UNDO = (
     Parameter("number", "Number of the decision; by default your last one.", ValueKind.INTEGER, low=1),
     Parameter("of", "Key of the decision, in place of its number.", length=64),
-    _TOKEN,
-    _KEY,
+    TOKEN,
+    KEY,
     ORDER,
     BACK,
 )
-SETTLE = (_ID, Parameter("decision", "What is decided for all.", choices=_CHOICES[:3]), *_TEXTS, _TOKEN, _KEY)
+SETTLE = (_ID, Parameter("decision", "What is decided for all.", choices=_CHOICES[:3]), *_TEXTS, TOKEN, KEY)
 
 
 def find_who(request: Request) -> str:

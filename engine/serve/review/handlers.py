@@ -35,7 +35,7 @@ from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
 from engine.serve.request.operations import FILES, Audience, Operation
 from engine.serve.request.parameters import Parameter, RequestValues
-from engine.serve.request.site import HTML, JSON, get_review, get_site, read_values
+from engine.serve.request.site import HTML, JSON, get_review, get_site, is_json_wanted, read_values
 from engine.serve.review import flow, map
 from engine.serve.review.cards import DONE, build_card, count_decisions, find_last
 from engine.serve.review.forms import BACK, DECIDE, ORDER, SETTLE, UNDO, find_who, read_form, read_label
@@ -101,11 +101,6 @@ def _begin(request: Request) -> _Sitting:
 async def _run_in_worker(request: Request, work: Callable[[], T]) -> T:
     """Return the result of some work, done by a worker. It is not cancelled if the client disconnects."""
     return await get_site(request).desk.run(work)
-
-
-def is_json_wanted(request: Request) -> bool:
-    """Return whether a client asks for JSON, as a script does."""
-    return JSON in request.headers.get("accept", "")
 
 
 async def _show_review_page(request: Request) -> Response:

@@ -7,19 +7,19 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from engine.corpus.storage.journal import Decision
+from engine.corpus.storage.journal import Decision, DecisionKind
 from engine.errors import EngineError
 from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index, get_generation
 from engine.query.opening.generation import OpenGeneration
 from engine.relevance.screening.wordmodel import load_learning
-from engine.review.decisions.blinding import hide_others, keep_own
+from engine.review.decisions.blinding import find_own, hide_others, keep_own
 from engine.review.decisions.follower import ReviewFollower
 from engine.review.decisions.reviews import NewLabel, Review
-from engine.review.decisions.state import DecidedRecord, ReviewState
+from engine.review.decisions.state import DecidedRecord, RecordDecision, ReviewState
 from engine.review.desk.orders import OrderName
 from engine.review.desk.queue import NextRecords, ReviewQueue
 
@@ -147,6 +147,28 @@ class OpenReview:
         (made,) = self.get_queue().decide(who, [name], label, key)
         return made
 
+    def add_labels(
+        self, snapshot: OpenGeneration, who: str, doc_ids: Sequence[int], labels: Sequence[str], key: str = ""
+    ) -> list[Decision]:
+        """Add labels to what a reviewer has decided about records, one event for each; return the events.
+
+        A record that has them all is left as it is. Sent again with the same key, nothing is written again.
+
+        Raises:
+            UsageError: a text is too long.
+            NotSavedError: they can't be written.
+        """
+        if before := self.review.journal.find_by_key(who, key):
+            return before
+        owns = {each.doc_id: find_own(each, who) for each in self.follower.read(snapshot).records}
+        rows = snapshot.corpus.fetch([doc_id for doc_id in doc_ids])
+        new = {
+            rows[doc_id].record_id: made
+            for doc_id in doc_ids
+            if (made := _add_to(owns.get(doc_id), labels)) is not None
+        }
+        return self.get_queue().decide_each(who, new, key) if new else []
+
     def undo(self, who: str, number: int, key: str = "") -> list[Decision]:
         """Undo a decision of a reviewer; return it.
 
@@ -155,6 +177,14 @@ class OpenReview:
             NotSavedError: it can't be written.
         """
         return self.get_queue().undo(who, number, key)
+
+
+def _add_to(own: RecordDecision | None, labels: Sequence[str]) -> NewLabel | None:
+    """Return a reviewer's decision with further labels; None if it has them all."""
+    if own is None:
+        return NewLabel(DecisionKind.UNDECIDED, labels=tuple(labels))
+    joined = tuple(dict.fromkeys((*own.labels, *labels)))
+    return NewLabel(own.kind, own.reason, own.note, joined) if joined != own.labels else None
 
 
 def find_record(state: ReviewState, doc_id: int) -> DecidedRecord | None:

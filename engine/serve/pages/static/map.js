@@ -168,7 +168,7 @@
     chosen.corners = area.split(" ").map((corner) => corner.split(",").map(Number));
     chosen.rows = [];
     for (let row = 0; row < n; row++) if (isInside(chosen.corners, xs[row], ys[row])) chosen.rows.push(row);
-    const address = `${root}/map/list?${new URLSearchParams({ i: index, map: canvas.dataset.map, area })}`;
+    const address = `${canvas.dataset.list}?${new URLSearchParams({ i: index, map: canvas.dataset.map, area })}`;
     say(chosen.rows.length ? `${count(chosen.rows)} chosen` : "No record lies there.", chosen.rows.length ? address : "");
     draw();
   };

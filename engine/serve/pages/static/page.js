@@ -112,10 +112,7 @@ const addMarks = async () => {
 if (list?.hasAttribute("data-later")) addMarks().catch(() => {}).finally(() => list.removeAttribute("aria-busy"));
 
 // Keep ticks while paging through the hits of one query and filtering them; hidden records lose their tick.
-const exporting = one("#export");
-if (exporting) {
-  const key = `ticked ${exporting.dataset.question}`;
-  const most = +exporting.dataset.most; // ticked hits in one file
+const storeTicks = (key) => {
   let own = null; // the ticks of this page, used if local storage is unavailable
   const read = () => { try { return new Set(own ?? JSON.parse(localStorage.getItem(key) || "[]")); } catch { return new Set(); } };
   const write = (ticked) => {
@@ -124,6 +121,23 @@ if (exporting) {
       own = null;
     } catch { own = [...ticked]; }
   };
+  return { read, write };
+};
+// A form sends the ticks that it has no checked box for, too.
+const addTicks = (form, read) => form.addEventListener("submit", () => {
+  all("input.elsewhere", form).forEach((field) => field.remove());
+  const here = new Set([...form.elements].filter((field) => field.name === "tick").map((field) => field.value));
+  for (const id of read()) {
+    if (here.has(id)) continue;
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name: "tick", value: id, className: "elsewhere" });
+    form.append(field);
+  }
+});
+const exporting = one("#export");
+if (exporting) {
+  const { read, write } = storeTicks(`ticked ${exporting.dataset.question}`);
+  const most = +exporting.dataset.most; // ticked hits in one file
   const boxes = all(".tick");
   const everything = one("#all"), untick = one("#untick");
   const show = () => {
@@ -147,20 +161,37 @@ if (exporting) {
   for (const box of boxes) box.addEventListener("change", () => change([box]));
   everything.addEventListener("change", () => { boxes.forEach((box) => { box.checked = everything.checked; }); change(boxes); });
   untick.addEventListener("click", () => { write(new Set()); show(); everything.focus(); });
-  exporting.addEventListener("submit", () => {
-    all("input.elsewhere", exporting).forEach((field) => field.remove());
-    const here = new Set(boxes.map((box) => box.value));
-    for (const id of read()) {
-      if (here.has(id)) continue;
-      const field = document.createElement("input");
-      Object.assign(field, { type: "hidden", name: "tick", value: id, className: "elsewhere" });
-      exporting.append(field);
-    }
-  });
+  addTicks(exporting, read);
   const out = new URLSearchParams(location.search).getAll("hide"), before = read();
   if (out.some((id) => before.has(id))) write(new Set([...before].filter((id) => !out.includes(id))));
   show();
   addEventListener("pageshow", show); // a page restored from the cache may have outdated ticks
+}
+
+// The same for the records that were chosen on the map.
+const choosing = one("#chosen-export");
+if (choosing) {
+  const { read, write } = storeTicks(`ticked ${choosing.dataset.question}`);
+  const boxes = all(".tick"), untick = one("#chosen-untick");
+  const show = () => {
+    const ticked = read();
+    for (const box of boxes) box.checked = ticked.has(box.value);
+    const elsewhere = ticked.size - boxes.filter((box) => box.checked).length;
+    one("#chosen-ticked").textContent = ticked.size ? `${ticked.size} ticked${elsewhere ? `, ${elsewhere} of them not on this page` : ""}` : "";
+    untick.hidden = !ticked.size;
+  };
+  for (const box of boxes) {
+    box.addEventListener("change", () => {
+      const ticked = read();
+      if (box.checked) ticked.add(box.value); else ticked.delete(box.value);
+      write(ticked);
+      show();
+    });
+  }
+  untick.addEventListener("click", () => { write(new Set()); show(); });
+  for (const form of all("#chosen-export, #chosen-label")) addTicks(form, read);
+  show();
+  addEventListener("pageshow", show);
 }
 
 for (const button of all("[data-copy]")) {
