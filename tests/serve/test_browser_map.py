@@ -78,6 +78,9 @@ def test_the_map_is_used_by_keyboard(window: Callable[..., Page]) -> None:
     page.keyboard.press("+")
     page.keyboard.press("Enter")
     assert 0 < chosen(page) < whole
+    page.keyboard.press("0")
+    page.keyboard.press("Enter")
+    assert chosen(page) == 125  # the whole map has all of them
     page.keyboard.press("Escape")
     assert not page.inner_text("#chosen")
     page.locator(".find").first.focus()

@@ -116,11 +116,11 @@
 
   // The visible part of the plane. At first it has the bulk of the records; the two directions may be stretched a little,
   // so that little of the canvas is empty.
-  const bulk = (values) => {
+  const range = (values, beyond) => {
     const sorted = values.slice().sort(), at = (share) => sorted[Math.round(share * (n - 1))] ?? 0;
-    return [at(0.004), at(0.996)];
+    return [at(beyond), at(1 - beyond)];
   };
-  const [left, right] = bulk(xs), [low, high] = bulk(ys);
+  const [left, right] = range(xs, 0.004), [low, high] = range(ys, 0.004);
   const MARGIN = 26, STRETCH = canvas.dataset.kind === "umap" ? 3 : 1.8; // directions of neighbours mean nothing
   const view = { x: 0, y: 0, scale: 1 };
   let width = 1, height = 1, stretch = 1, least = 1;
@@ -135,6 +135,10 @@
     stretch = Math.min(STRETCH, Math.max(1 / STRETCH, wanted));
     frame(left, right, low, high);
     least = view.scale;
+  };
+  const showAll = () => {
+    frame(...range(xs, 0), ...range(ys, 0));
+    least = Math.min(least, view.scale);
   };
   const toX = (x) => (x - view.x) * view.scale + width / 2;
   const toY = (y) => (view.y - y) * view.scale * stretch + height / 2;
@@ -402,7 +406,7 @@
     const keys = {
       ArrowLeft: () => { view.x -= far; }, ArrowRight: () => { view.x += far; },
       ArrowUp: () => { view.y += far / stretch; }, ArrowDown: () => { view.y -= far / stretch; },
-      "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), 0: home, Home: home,
+      "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4), 0: showAll, Home: showAll,
       Enter: chooseShown, Escape: clear,
     };
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -412,7 +416,7 @@
   });
   document.getElementById("nearer").addEventListener("click", () => zoom(1.5));
   document.getElementById("farther").addEventListener("click", () => zoom(1 / 1.5));
-  document.getElementById("whole").addEventListener("click", () => { home(); draw(); });
+  document.getElementById("whole").addEventListener("click", () => { showAll(); draw(); });
   document.getElementById("shown").addEventListener("click", chooseShown);
   document.getElementById("clear").addEventListener("click", () => { clear(); canvas.focus(); });
   const onHover = (item, enter, leave) => {
