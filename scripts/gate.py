@@ -81,7 +81,9 @@ def make_folder_in_memory() -> Path | None:
     """
     if not MEMORY.is_dir() or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
         return None
-    return Path(tempfile.mkdtemp(prefix="engine-tests-", dir=MEMORY))
+    folder = Path(tempfile.mkdtemp(prefix="engine-tests-", dir=MEMORY))
+    folder.chmod(0o755)  # some tests become another user, who must be able to enter it
+    return folder
 
 
 def main() -> None:

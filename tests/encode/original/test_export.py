@@ -114,16 +114,17 @@ def test_a_fresh_export_of_the_toy_gives_the_committed_vectors(tmp_path: Path) -
     pytest.importorskip("torch", reason="needs the [cpu] extra")
     from engine.encode.original.export import export_encoder
 
-    identity = identify(TOY_MODEL, "toy")
-    export_encoder(TOY_MODEL, identity, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
+    identity, folder = identify(TOY_MODEL, "toy"), tmp_path / "encoder"
+    folder.mkdir()
+    export_encoder(TOY_MODEL, identity, folder)
+    assert sorted(p.name for p in folder.iterdir()) == [
         "encoder.data",
         "encoder.json",
         "encoder.onnx",
         "tokenizer.json",
     ]
     (committed,) = (CURRENT / "encoders").iterdir()
-    ours, theirs = OnnxEncoder(tmp_path).encode(PROBES).vectors, OnnxEncoder(committed).encode(PROBES).vectors
+    ours, theirs = OnnxEncoder(folder).encode(PROBES).vectors, OnnxEncoder(committed).encode(PROBES).vectors
     assert np.abs(ours - theirs).max() < 1e-5
 
 
