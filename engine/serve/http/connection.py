@@ -14,7 +14,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.serve.http.guard import HEADERS
-from engine.serve.http.limits import HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD, MAX_IDLE, TAKE_SECONDS
+from engine.serve.http.limits import HEAD_SECONDS, IDLE_SECONDS, MAX_CONNECTIONS, MAX_HEAD, MAX_IDLE, TAKE_SECONDS
 
 _log = logging.getLogger("engine.serve.connection")
 _log.setLevel(logging.ERROR)  # a warning for each malformed request or upgrade would let any client fill the log
@@ -76,7 +76,7 @@ class Connection(H11Protocol):
         self.idle_since = self.loop.time()
         others = [each for each in self.connections if isinstance(each, Connection) and each is not self]
         idle = [each for each in others if each.is_idle]
-        ours = [each for each in idle if each.peer == self.peer]
+        ours = [each for each in idle if each.peer == self.peer and each.idle_since <= self.idle_since - IDLE_SECONDS]
         if len(ours) >= MAX_IDLE:
             _close_oldest(ours)
         elif len(others) >= MAX_CONNECTIONS:

@@ -284,7 +284,8 @@ def test_a_connection_too_many_takes_the_place_of_the_longest_idle(small: Runnin
 
 
 def test_one_address_keeps_few_idle_connections(indexes: Path) -> None:
-    with serving(indexes, patch="from engine.serve.http import connection\nconnection.MAX_IDLE = 3\n") as server:
+    patch = "from engine.serve.http import connection\nconnection.MAX_IDLE, connection.IDLE_SECONDS = 3, 0.0\n"
+    with serving(indexes, patch=patch) as server:
         lines = [server.connect() for _ in range(3)]
         lines[0].sendall(server.head("GET /healthz"))
         assert next_answer(lines[0]).endswith(b"ok\n")  # now the youngest
