@@ -11,6 +11,7 @@ import pytest
 
 ENGINE = Path(__file__).parent.parent / "engine"
 BASE = {
+    "arrow",
     "records",
     "accessions",
     "receipts",
@@ -46,7 +47,7 @@ OWNERS = {
     "datasets": {"train"},
     "accelerate": {"train"},
     "peft": {"train"},
-    "pyarrow": {"index", "references", "train"},
+    "pyarrow": {"arrow", "train"},
     "huggingface_hub": {"encode"},
     "onnxruntime": {"encode"},
     "tokenizers": {"encode"},

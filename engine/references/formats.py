@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from engine import files
+from engine.arrow import load_arrow
 from engine.errors import UsageError
 from engine.references.values.citation import Cited
 from engine.references.writers.bibliography import STYLES, write_references
@@ -17,7 +18,7 @@ from engine.references.writers.endnote import write_endnote
 from engine.references.writers.markdown import write_markdown
 from engine.references.writers.medline import write_medline
 from engine.references.writers.objects import write_json_array, write_json_lines
-from engine.references.writers.parquet import load_arrow, write_parquet
+from engine.references.writers.parquet import write_parquet
 from engine.references.writers.ris import write_ris
 from engine.references.writers.table import write_delimited
 from engine.references.writers.workbook import write_workbook

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
-from engine.errors import CorruptError, EngineError, MissingExtraError, SourceError, UsageError
+from engine.arrow import load_arrow
+from engine.errors import CorruptError, EngineError, SourceError, UsageError
 from engine.files import check_new_folder, read_text, write_path_whole, write_text
 from engine.receipts import FileReceipt, format_json
 from engine.records.encoder import Vectors
@@ -160,7 +161,7 @@ def _open_parquet(folder: Path, facts: VectorFacts) -> Iterator[Callable[[Vector
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    arrow, parquet = _load_arrow()
+    arrow, parquet = load_arrow()
     columns = {ID: arrow.string(), PASSAGE: arrow.int32(), DIGEST: arrow.string()}
     schema = arrow.schema({**columns, VECTOR: arrow.list_(arrow.float32(), facts.dimension)})
     with (
@@ -176,20 +177,6 @@ def _open_parquet(folder: Path, facts: VectorFacts) -> Iterator[Callable[[Vector
             writer.write_table(arrow.Table.from_arrays([*cells, vectors], schema=schema), row_group_size=_BLOCK)
 
         yield write
-
-
-def _load_arrow() -> tuple[Any, Any]:
-    """Return pyarrow and its module for Parquet.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import pyarrow  # type: ignore[import-untyped]
-        from pyarrow import parquet
-    except ImportError as err:
-        raise MissingExtraError("pyarrow (needed for Parquet)", "[cpu,arrow], [gpu,arrow] or [lite,arrow]") from err
-    return pyarrow, parquet
 
 
 # Reading
@@ -285,7 +272,7 @@ class _ParquetFile:
             MissingExtraError: pyarrow is not installed.
         """
         self.path = self.table = folder / PARQUET
-        arrow, parquet = _load_arrow()
+        arrow, parquet = load_arrow()
         try:
             self._file = parquet.ParquetFile(self.path)
         except (OSError, arrow.ArrowException) as err:

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError, MissingExtraError
+from engine.arrow import load_arrow
+from engine.errors import EngineError
 from engine.files import write_path_whole
 from engine.records.abstract import Abstract
 from engine.records.answer import Hit
@@ -20,20 +21,6 @@ _KINDS = {"int": "int64", "float": "float64", "bool": "bool_"}  # annotation -> 
 _ANNOTATIONS = {
     field.name: str(field.type).removesuffix(" | None") for kind in (Abstract, Hit) for field in fields(kind)
 }
-
-
-def load_arrow() -> tuple[Any, Any]:
-    """Return pyarrow and its module for Parquet.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import pyarrow  # type: ignore[import-untyped]
-        from pyarrow import parquet
-    except ImportError as err:
-        raise MissingExtraError("pyarrow (needed for Parquet)", "[cpu,arrow], [gpu,arrow] or [lite,arrow]") from err
-    return pyarrow, parquet
 
 
 def write_parquet(
