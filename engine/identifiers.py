@@ -46,6 +46,8 @@ _LINKED_PMID = re.compile(
     r"([1-9][0-9]{0,8})(?![0-9A-Za-z*])",
     re.IGNORECASE,
 )
+# Between the PMIDs of a list; not the semicolon inside an old DOI, "10.1890/…2.0.CO;2".
+_LIST_MARK = re.compile(r"(?<!\.[A-Z]{2});|\||,\s|,(?=[0-9]{4})")
 _LINK_WORDS = ("pubmed", "pmid", "uid", "/med/")  # one of them is in every address that _LINKED_PMID matches
 _NOTED = r"(?:pubmed\s+)?pm(?:id|\s?id)\s*[:=-]?\s*(?:nlm\s?)?([1-9][0-9]{0,8})(?![0-9A-Za-z*])"
 # At the beginning of a line or after a semicolon; after a full stop only in a list of fields, as EBSCO writes it.
@@ -125,7 +127,7 @@ def _find_pmids(value: object) -> Iterator[str]:
         elif listed := [*_LISTED_PMID.findall(text), *_LINKED_PMID.findall(text)]:
             yield from listed
         else:
-            yield from filter(None, map(_read_pmid, re.split(r"[;|]|,\s|,(?=[0-9]{4})", text)))
+            yield from filter(None, map(_read_pmid, _LIST_MARK.split(text)))
 
 
 def _read_pmid(text: str) -> str | None:

@@ -100,6 +100,15 @@ def test_a_pmid_is_a_number_and_stays_one(text: str) -> None:
         assert 0 < int(pmid) < 10**9 and pmid.isascii() and parse_pmid(pmid) == pmid
 
 
+@pytest.mark.parametrize(
+    "doi", ["10.1890/0012-9658(2000)081[0001:XYZ]2.0.CO;2", "DOI:10.1043/0003(2001)125<1:AB>2.0.CO;2"]
+)
+def test_the_semicolon_of_an_old_doi_starts_no_pmid(doi: str) -> None:
+    assert parse_pmid(doi) is None
+    assert parse_pmid(f"{doi}; 30000001") == "30000001"
+    assert strip_pmid(doi) == doi
+
+
 def test_all_pmids_of_a_field() -> None:
     assert find_pmids("PMID: 12; PMID: 34; 12") == ("12", "34")
 
