@@ -109,7 +109,7 @@ class SavedQuestion:
 
     name: str
     query: Query
-    most: int | None = None  # records told at once; None: DEFAULT_MOST, and all for a Boolean search
+    most: int | None = None  # records reported at once; None: DEFAULT_MOST, and all for a Boolean search
 
 
 DEFAULT_MOST = 20

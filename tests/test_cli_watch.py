@@ -20,7 +20,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 ROW = {"id": "z", "title": "Zorbing & <falls>\x01", "authors": ["A B", "C D", "E F", "G H"], "year": 2021, "pmid": "77"}
 
 
-def test_a_question_is_saved_told_and_removed(
+def test_a_question_is_saved_reported_and_removed(
     engine: Run, toy: IndexFolder, add: Callable[..., Report], tmp_path: Path
 ) -> None:
     saved = engine("watch", "add", "zorb", "zorbing[tiab] AND falls", "--year", "2015-", "--not-retracted", "-n", "5")
@@ -33,9 +33,9 @@ def test_a_question_is_saved_told_and_removed(
         "zorb: zorbing[tiab] AND falls (limited to publication years 2015 to present; records that are not retracted)\n"
     )
     add(ROW)
-    mark = tmp_path / "told.txt"
-    tell = f"{sys.executable} -c \"import sys; open('{mark}', 'w').write(sys.stdin.read())\""
-    done = engine("watch", "run", "--notify-command", tell)
+    mark = tmp_path / "reported.txt"
+    report = f"{sys.executable} -c \"import sys; open('{mark}', 'w').write(sys.stdin.read())\""
+    done = engine("watch", "run", "--notify-command", report)
     assert done.returncode == 0 and done.stderr == f"written to {toy.path / 'news' / '000001'}\n"
     assert done.stdout.splitlines()[1:] == [
         "",
@@ -52,7 +52,7 @@ def test_a_question_is_saved_told_and_removed(
     page = (toy.path / "news" / "000001" / "news.html").read_text(encoding="utf-8")
     assert '<a href="https://pubmed.ncbi.nlm.nih.gov/77/">Zorbing &amp; &lt;falls&gt;\ufffd</a>' in page
     mark.unlink()
-    again = json.loads(engine("watch", "run", "--json", "--notify-command", tell).stdout)
+    again = json.loads(engine("watch", "run", "--json", "--notify-command", report).stdout)
     assert again["number"] is None and again["watches"][0]["records"] == [] and not mark.exists()
     assert engine("watch", "remove", "zorb").returncode == 0
     assert (toy.path / "index.toml").read_text() == "" and engine("watch", "run").returncode == 1
@@ -85,7 +85,7 @@ def test_a_night_tells_what_is_new(engine: Run, toy: IndexFolder, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert "  zorb: 1 of 1 new or changed record\n" in done.stdout
     night = json.loads((toy.path / "nightly.jsonl").read_text().splitlines()[-1])
-    assert night["news"] == {"folder": str(toy.path / "news" / "000001"), "told": {"zorb": 1}}
+    assert night["news"] == {"folder": str(toy.path / "news" / "000001"), "reported": {"zorb": 1}}
     (toy.path / "watches.json").write_text("{")
     failed = engine("nightly", "toy", "--offline")
     assert failed.returncode == 5 and "saved questions:" in failed.stderr and "nothing new" in failed.stdout

@@ -12,8 +12,8 @@ new one replaces, ``generationfiles`` opens those of both generations, and ``wor
 builds a large index, ``calibrate`` measures random cosines, ``corpusmap`` draws the map, ``seal`` and ``verify`` check.
 ``reports``: ``filetable`` and ``summary`` describe a run, ``forecast`` says what it needs, ``history`` lists
 generations, and ``nights`` is the log of the nightly runs. ``news``: ``watches`` answers saved questions on what is new
-(``watchtable`` has their tables in index.toml, ``watchmemory`` what they told), ``newsrun`` is what they tell, and
-``newsfiles`` writes it.
+(``watchtable`` has their tables in index.toml, ``watchmemory`` what they reported), ``newsrun`` is what they report,
+and ``newsfiles`` writes it.
 
 ``runs``: ``run`` makes the next generation from files, ``filegroups`` from several groups of them, and ``update`` from
 the sources. ``compaction`` merges all segments, ``retune`` tunes a large index, ``decisions`` applies what people say

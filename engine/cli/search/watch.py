@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 UNANSWERED, NOTIFY_FAILED = 5, 9
 _EPILOG = """\b
 Exit codes, for cron:
-  0  done, whether there are news or not   5  told, but a question could not be answered
-  1  failed                                9  told, but --notify-command failed
+  0  done, whether there are news or not   5  reported, but a question could not be answered
+  1  failed                                9  reported, but --notify-command failed
   2  wrong usage                           129, 130, 143  interrupted, terminated
   3  a file is damaged
   4  another process answers the questions
-What a run did not tell, the next one tells."""
-_KEPT = "what was not told yet is told by the next run"
+What a run did not report, the next one reports."""
+_KEPT = "what was not reported yet is reported by the next run"
 
 
 @main.group(cls=Subcommands)
 def watch() -> None:
-    """Keep questions, and tell what is new for each.
+    """Keep questions, and report what is new for each.
 
     A saved question stands in index.toml. `engine watch run` and `engine nightly` answer it on the records that are new
     or changed since it was answered last, and write what they find to the folder news of the index: as text, HTML, RIS
@@ -80,7 +80,7 @@ def list_watches(config: Config, as_object: bool) -> None:
     "most",
     type=click.IntRange(1),
     metavar="N",
-    help="Most records to tell at once [20; all matches of a Boolean search].",
+    help="Most records to report at once [20; all matches of a Boolean search].",
 )
 @MIN_SCORE
 @click.option(
@@ -167,7 +167,7 @@ def remove_watch(config: Config, name: str) -> None:
 def run_watches(config: Config, notify_command: str | None, as_object: bool) -> None:
     """Show and write what is new for the saved questions.
 
-    Each record is told once, also after a rollback. `engine nightly` does the same after it has updated the index.
+    Each record is reported once, also after a rollback. `engine nightly` does the same after it has updated the index.
 
     \b
     engine watch run -i rheumatology

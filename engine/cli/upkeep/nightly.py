@@ -96,7 +96,7 @@ def nightly(ctx: click.Context, /, **values: Any) -> None:
     """Bring an index up to date: fetch, reindex, verify, prune, report.
 
     Run it every night from cron or systemd. It downloads new update files of PubMed from a mirror, if one is set,
-    reindexes the sources in index.toml, verifies the result, deletes old generations, tells what is new for saved
+    reindexes the sources in index.toml, verifies the result, deletes old generations, reports what is new for saved
     questions (engine watch), and appends a report to a log.
 
     \b

@@ -1,1 +1,1 @@
-"""What the saved questions of an index tell of new and changed records."""
+"""What the saved questions of an index report of new and changed records."""

@@ -1,4 +1,4 @@
-"""The files of the news of an index: a folder for each run that tells something, and one Atom feed of the last ones.
+"""The files of the news of an index: a folder for each run that reports something, and one Atom feed of the last ones.
 
 A folder has the news as text, as HTML, as JSON and, for each question, as RIS. It appears under its name when it is
 whole.
@@ -133,7 +133,7 @@ def write_feed(folder: Path, name: str, n_runs: int) -> None:
 
 
 def _write_atom(runs: list[dict[str, Any]], name: str) -> Iterator[str]:
-    """Yield an Atom feed (RFC 4287) of runs, newest first: an entry for each record that a question tells."""
+    """Yield an Atom feed (RFC 4287) of runs, newest first: an entry for each record that a question reports."""
     title = _escape(f"News of {name}")
     yield '<?xml version="1.0" encoding="utf-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
     yield f"<title>{title}</title>\n<id>{_build_urn(name)}</id>\n<updated>{_escape(runs[0]['created'])}</updated>\n"

@@ -1,4 +1,4 @@
-"""News: what the saved questions of an index tell of new and changed records."""
+"""News: what the saved questions of an index report of new and changed records."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ class NewsItem:
 
 @dataclass(frozen=True, slots=True)
 class WatchNews:
-    """What a saved question tells this time."""
+    """What a saved question reports this time."""
 
     watch: SavedQuestion
     items: tuple[NewsItem, ...] = ()  # best first
     n_changed: int = 0  # records that are new or changed since it was answered last, of any topic
     n_more: int = 0  # of them that answer the question, too, but were beyond its top_k
-    is_begun: bool = False  # it is watched from now on, and tells nothing yet
+    is_begun: bool = False  # it is watched from now on, and reports nothing yet
     error: str = ""  # why it can't be answered
 
 
 @dataclass(frozen=True, slots=True)
 class NewsRun:
-    """What all saved questions of an index tell this time."""
+    """What all saved questions of an index report this time."""
 
     index: str
     created: str  # UTC, ISO 8601
     generation: int
-    number: int | None  # of the folder that was written; None: there was nothing to tell
+    number: int | None  # of the folder that was written; None: there was nothing to report
     news: tuple[WatchNews, ...]
 
     @property
     def n_items(self) -> int:
-        """The records that are told, each once for every question that it answers."""
+        """The records that are reported, each once for every question that it answers."""
         return sum(len(one.items) for one in self.news)
 
     @property
@@ -62,7 +62,7 @@ def describe_question(watch: SavedQuestion) -> str:
 
 
 def describe_news(news: WatchNews) -> str:
-    """Return in one line how much a question tells."""
+    """Return in one line how much a question reports."""
     if news.error:
         return f"could not be answered: {news.error}"
     if news.is_begun:
@@ -105,7 +105,7 @@ def list_news_fields(run: NewsRun) -> dict[str, object]:
 
 
 def _list_items(news: WatchNews) -> Iterator[dict[str, object]]:
-    """Yield the records that a question tells as dictionaries."""
+    """Yield the records that a question reports as dictionaries."""
     for item in news.items:
         yield {
             "id": item.record.record_id,

@@ -90,7 +90,7 @@ def begin_watches(folder: IndexFolder, watches: Sequence[SavedQuestion], since: 
 
 
 def forget_watch(folder: IndexFolder, name: str) -> None:
-    """Forget what a question has told.
+    """Forget what a question has reported.
 
     Raises:
         LockedError: another process answers the watches.
@@ -154,16 +154,16 @@ def _find_news(now: _Occasion, memory: WatchMemory | None) -> dict[int, str] | N
         return None
     corpus = now.snapshot.corpus
     found = find_changed(corpus, base or 0)
-    if not found or all(entry[:2] in now.lineage for entry in memory.told.values()):
+    if not found or all(entry[:2] in now.lineage for entry in memory.reported.values()):
         return found
     rows = corpus.read_by_ids("record_id", list(found))
-    again = [row["id"] for row in rows if row["record_id"] in memory.told]
-    told = {
+    again = [row["id"] for row in rows if row["record_id"] in memory.reported]
+    reported = {
         doc_id
         for doc_id, record in corpus.fetch(again).items()
-        if memory.has_told(record.record_id, _hash_record(record), now.lineage)
+        if memory.has_reported(record.record_id, _hash_record(record), now.lineage)
     }
-    return {doc_id: change for doc_id, change in found.items() if doc_id not in told}
+    return {doc_id: change for doc_id, change in found.items() if doc_id not in reported}
 
 
 def _answer_group(now: _Occasion, watches: Sequence[SavedQuestion], doc_ids: DocIds) -> dict[str, Answer | str]:
@@ -188,14 +188,14 @@ def _answer_group(now: _Occasion, watches: Sequence[SavedQuestion], doc_ids: Doc
 
 
 def _complete(watch: SavedQuestion, n_changed: int) -> Query:
-    """Return the query of a question; a Boolean search tells all its matches."""
+    """Return the query of a question; a Boolean search reports all its matches."""
     is_search = read_search(watch.query.text) is not None
     most = watch.most or (n_changed if is_search else DEFAULT_MOST)
     return replace(watch.query, top_k=min(most, n_changed), rerank=NO_RERANKER)
 
 
 def _build_news(now: _Occasion, watch: SavedQuestion, found: dict[int, str], answer: Answer | None) -> WatchNews:
-    """Return what an answer tells."""
+    """Return what an answer reports."""
     if answer is None or not answer.hits:
         return WatchNews(watch, n_changed=len(found))
     corpus = now.snapshot.corpus
@@ -209,7 +209,7 @@ def _build_news(now: _Occasion, watch: SavedQuestion, found: dict[int, str], ans
 
 
 def _remember(folder: IndexFolder, now: _Occasion, news: Sequence[WatchNews], memories: WatchMemories) -> None:
-    """Note what was answered and told, and forget what is not needed any more."""
+    """Note what was answered and reported, and forget what is not needed any more."""
     lineages = read_kept_lineages(folder)
     for one in news:
         memory = memories.watches.setdefault(one.watch.name, WatchMemory())
@@ -217,7 +217,7 @@ def _remember(folder: IndexFolder, now: _Occasion, news: Sequence[WatchNews], me
             memory.begin(now.lineage)
         elif not one.error:
             memory.answered.add(now.key)
-            memory.told |= {item.record.record_id: (*now.key, _hash_record(item.record)) for item in one.items}
+            memory.reported |= {item.record.record_id: (*now.key, _hash_record(item.record)) for item in one.items}
     for memory in memories.watches.values():
         memory.forget(lineages)
 

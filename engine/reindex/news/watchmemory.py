@@ -1,4 +1,4 @@
-"""What the saved questions of an index have been answered on and what they told: watches.json, replaced as a whole.
+"""What the saved questions of an index have been answered on and what they reported: watches.json, replaced as a whole.
 
 It is bounded by what is new: what every kept generation has behind it is forgotten.
 """
@@ -23,18 +23,20 @@ _VERSION = 1
 
 @dataclass(slots=True)
 class WatchMemory:
-    """What one saved question has been answered on and what it told."""
+    """What one saved question has been answered on and what it reported."""
 
     answered: set[GenerationKey] = field(default_factory=set)
-    told: dict[str, tuple[int, str, str]] = field(default_factory=dict)  # record id -> generation, digest of the record
+    reported: dict[str, tuple[int, str, str]] = field(
+        default_factory=dict
+    )  # record id -> generation, digest of the record
 
     def find_base(self, lineage: frozenset[GenerationKey]) -> int | None:
         """Return the last generation behind the current one that was answered; None if there is none."""
         return max((number for number, _ in self.answered & lineage), default=None)
 
-    def has_told(self, record_id: str, digest: str, lineage: frozenset[GenerationKey]) -> bool:
-        """Return whether a record was told as it is now, by a generation that was rolled back."""
-        number, created, known = self.told.get(record_id, (0, "", ""))
+    def has_reported(self, record_id: str, digest: str, lineage: frozenset[GenerationKey]) -> bool:
+        """Return whether a record was reported as it is now, by a generation that was rolled back."""
+        number, created, known = self.reported.get(record_id, (0, "", ""))
         return known == digest and (number, created) not in lineage
 
     def begin(self, lineage: frozenset[GenerationKey]) -> None:
@@ -46,14 +48,14 @@ class WatchMemory:
         behind_all = frozenset.intersection(*lineages) if lineages else frozenset()
         last = max(self.answered & behind_all, default=(0, ""))
         self.answered = {key for key in self.answered if key not in behind_all or key >= last}
-        self.told = {one: entry for one, entry in self.told.items() if entry[:2] not in behind_all}
+        self.reported = {one: entry for one, entry in self.reported.items() if entry[:2] not in behind_all}
 
 
 @dataclass(slots=True)
 class WatchMemories:
     """The memory of all saved questions of an index."""
 
-    n_runs: int = 0  # that told something
+    n_runs: int = 0  # that reported something
     watches: dict[str, WatchMemory] = field(default_factory=dict)
 
 
@@ -93,15 +95,15 @@ def _read_memory(content: dict[str, object]) -> WatchMemory:
     memory = WatchMemory()
     for number, created in content["answered"]:  # type: ignore[attr-defined]
         memory.answered.add((int(number), str(created)))
-    for record_id, (number, created, digest) in content["told"].items():  # type: ignore[attr-defined]
-        memory.told[str(record_id)] = (int(number), str(created), str(digest))
+    for record_id, (number, created, digest) in content["reported"].items():  # type: ignore[attr-defined]
+        memory.reported[str(record_id)] = (int(number), str(created), str(digest))
     return memory
 
 
 def write_memories(folder: Path, memories: WatchMemories) -> None:
     """Replace the file: readers and a crash see the old one or the new one."""
     watches = {
-        name: {"answered": sorted(memory.answered), "told": dict(sorted(memory.told.items()))}
+        name: {"answered": sorted(memory.answered), "reported": dict(sorted(memory.reported.items()))}
         for name, memory in sorted(memories.watches.items())
     }
     replace_text(

@@ -39,7 +39,7 @@ def remove_table(path: Path, name: str) -> None:
     """Remove the [[watch]] of a name.
 
     Raises:
-        ConfigError: there is none, or it can't be told from the text around it.
+        ConfigError: there is none, or it can't be separated from the text around it.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     content = _parse(text, path)

@@ -165,7 +165,7 @@ class NightlyRun:
             begin_watches(self._task.folder, self._task.settings.watches)
 
     def _answer_watches(self) -> None:
-        """Answer the saved questions on what is new, and write the news; what fails is told by the next run."""
+        """Answer the saved questions on what is new, and write the news; what fails is reported by the next run."""
         from engine.reindex.news.newsfiles import find_run_folder
         from engine.reindex.news.newsrun import describe_news
         from engine.reindex.news.watches import answer_watches
@@ -174,9 +174,11 @@ class NightlyRun:
         with self._record_watch_errors():
             run = answer_watches(task.folder, task.settings.watches, self.night.started)
             folder = None if run.number is None else str(find_run_folder(task.folder.path, run.number))
-            told = {one.watch.name: len(one.items) for one in run.news}
+            reported = {one.watch.name: len(one.items) for one in run.news}
             self.night = replace(
-                self.night, news={"folder": folder, "told": told}, watch_errors=(*self.night.watch_errors, *run.errors)
+                self.night,
+                news={"folder": folder, "reported": reported},
+                watch_errors=(*self.night.watch_errors, *run.errors),
             )
             for one in run.news:
                 self._listener.say(f"  {one.watch.name}: {describe_news(one)}")

@@ -1,4 +1,4 @@
-"""Saved questions: each record is told once, whatever is published, rolled back, pruned or killed in between."""
+"""Saved questions: each record is reported once, whatever is published, rolled back, pruned or killed in between."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def saved(*entries: dict[str, object]) -> tuple[SavedQuestion, ...]:
 ZORB, ANY = {"name": "zorb", "question": "zorbing[tiab]"}, {"name": "any", "question": "gout", "top_k": 2}
 
 
-def told(run: NewsRun) -> dict[str, list[tuple[str, str]]]:
+def reported(run: NewsRun) -> dict[str, list[tuple[str, str]]]:
     return {one.watch.name: [(item.record.record_id, item.change) for item in one.items] for one in run.news}
 
 
@@ -46,20 +46,20 @@ def test_a_question_tells_what_is_new_once(toy: IndexFolder, tmp_path: Path) -> 
     assert begin_watches(toy, watches) == 1
     assert begin_watches(toy, watches) is None
     nothing = answer_watches(toy, watches, NOW)
-    assert told(nothing) == {"zorb": [], "any": []} and nothing.number is None and not (toy.path / _NEWS).exists()
+    assert reported(nothing) == {"zorb": [], "any": []} and nothing.number is None and not (toy.path / _NEWS).exists()
     assert describe_news(nothing.news[0]) == "no record is new or changed"
     rows = [{"id": f"z{n}", "title": f"Zorbing {n}", "year": 2000 + n} for n in range(3)]
     add_rows(toy, tmp_path, *rows, {"id": "k", "title": "Knee"})
     first = answer_watches(toy, watches, NOW)
-    assert sorted(told(first)["zorb"]) == [("z0", "added"), ("z1", "added"), ("z2", "added")]
-    assert len(told(first)["any"]) == 2 and first.number == 1
+    assert sorted(reported(first)["zorb"]) == [("z0", "added"), ("z1", "added"), ("z2", "added")]
+    assert len(reported(first)["any"]) == 2 and first.number == 1
     assert [describe_news(one) for one in first.news] == [
         "3 of 4 new or changed records", "2 of 4 new or changed records; 2 more answer it less well",
     ]  # fmt: skip
-    assert told(answer_watches(toy, watches, NOW)) == {"zorb": [], "any": []}
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [], "any": []}
     add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing anew", "year": 2001}, rows[2], {"id": "z0", "title": "Knee"})
     second = answer_watches(toy, watches, NOW)
-    assert told(second)["zorb"] == [("z1", "text changed")]
+    assert reported(second)["zorb"] == [("z1", "text changed")]
     names = sorted(path.name for path in (toy.path / _NEWS / "000002").iterdir())
     assert names == ["any.ris", "news.html", "news.json", "news.txt", "zorb.ris"]
     assert [run["number"] for run in _read_runs(toy.path, 2)] == [2, 1]
@@ -72,10 +72,10 @@ def test_a_question_that_cannot_be_answered_stops_no_other(toy: IndexFolder, tmp
     begin_watches(toy, watches)
     add_rows(toy, tmp_path, {"id": "z", "title": "Zorbing"})
     run = answer_watches(toy, watches, NOW)
-    assert told(run) == {"zorb": [("z", "added")], "bad": [], "tree": []}
+    assert reported(run) == {"zorb": [("z", "added")], "bad": [], "tree": []}
     assert [error.split(":")[0] for error in run.errors] == ["bad", "tree"]
     mended = saved({**ZORB, "name": "bad"})
-    assert told(answer_watches(toy, mended, NOW)) == {"bad": [("z", "added")]}  # nothing was lost meanwhile
+    assert reported(answer_watches(toy, mended, NOW)) == {"bad": [("z", "added")]}  # nothing was lost meanwhile
 
 
 def test_a_question_begins_now_or_since(toy: IndexFolder, tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_a_question_begins_now_or_since(toy: IndexFolder, tmp_path: Path) -> Non
     assert run.is_begun and describe_news(run) == "watched from now on"
     forget_watch(toy, "zorb")
     assert begin_watches(toy, saved(ZORB), "1") == 1
-    assert told(answer_watches(toy, saved(ZORB), NOW)) == {"zorb": [("z", "added")]}
+    assert reported(answer_watches(toy, saved(ZORB), NOW)) == {"zorb": [("z", "added")]}
     forget_watch(toy, "zorb")
     begin_watches(toy, saved(ZORB), "0")
-    assert told(answer_watches(toy, saved(ZORB), NOW)) == {"zorb": [("z", "added")]}
+    assert reported(answer_watches(toy, saved(ZORB), NOW)) == {"zorb": [("z", "added")]}
     with pytest.raises(UsageError, match="there is no generation 000009 yet"):
         begin_watches(toy, saved(ANY), "9")
     assert "any" not in read_memories(toy.path).watches
@@ -98,19 +98,19 @@ def test_a_rollback_repeats_and_loses_nothing(toy: IndexFolder, tmp_path: Path) 
     begin_watches(toy, watches)
     add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing"})
     add_rows(toy, tmp_path, {"id": "z1", "title": "Knee"})
-    assert told(answer_watches(toy, watches, NOW)) == {"zorb": []}
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": []}
     roll_back(toy, 2)  # which was never answered: only its successor was
-    assert told(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
     roll_back(toy, 1)
-    assert told(answer_watches(toy, watches, NOW)) == {"zorb": []}
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": []}
     add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing"}, {"id": "z2", "title": "Zorbing too"})
-    assert told(answer_watches(toy, watches, NOW)) == {"zorb": [("z2", "added")]}
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z2", "added")]}
     roll_back(toy, 1)
     add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing, revised"}, {"id": "z2", "title": "Zorbing too"})
-    assert told(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
 
 
-def test_what_stands_in_the_way_is_told(toy: IndexFolder) -> None:
+def test_what_stands_in_the_way_is_reported(toy: IndexFolder) -> None:
     with pytest.raises(ConfigError, match=r"has no \[\[watch\]\]. Add one: engine watch add"):
         answer_watches(toy, (), NOW)
     with lock_for_writing(toy.path / "WATCH.lock"), pytest.raises(LockedError, match="another process"):
@@ -147,8 +147,8 @@ def kill_at(n: int) -> Iterator[None]:
             pass
 
 
-def list_told(folder: IndexFolder) -> list[str]:
-    """The records of all runs that are remembered, in the order in which they were told."""
+def list_reported(folder: IndexFolder) -> list[str]:
+    """The records of all runs that are remembered, in the order in which they were reported."""
     runs = reversed(_read_runs(folder.path, read_memories(folder.path).n_runs))
     return [one["id"] for run in runs for watch in run["watches"] for one in watch["records"]]
 
@@ -163,9 +163,9 @@ def test_a_run_that_was_killed_is_repeated_and_tells_each_record_once(toy: Index
         finished = []
         with kill_at(n):
             finished.append(answer_watches(folder, saved(ZORB), NOW))
-        outcomes.add(len(list_told(folder)))
+        outcomes.add(len(list_reported(folder)))
         answer_watches(folder, saved(ZORB), NOW)
-        assert sorted(list_told(folder)) == ["z1", "z2"], n
+        assert sorted(list_reported(folder)) == ["z1", "z2"], n
         assert (place / _NEWS / "feed.atom").read_text().count("<entry>") == 2
         assert sorted(path.name for path in (place / _NEWS).iterdir()) == ["000001", "feed.atom"], n
         if finished:
@@ -198,7 +198,7 @@ class Reader:
     """A question that remembers everything for ever."""
 
     answered: set[str]
-    told: dict[str, tuple[Content, str]] = field(default_factory=dict)
+    reported: dict[str, tuple[Content, str]] = field(default_factory=dict)
 
 
 class Watching(RuleBasedStateMachine):
@@ -243,7 +243,7 @@ class Watching(RuleBasedStateMachine):
         with kill_at(10_000 if kill is None else kill):
             answer_watches(self.folder, watches, NOW)
         if self.read_memory() == before and kill is not None:
-            return  # killed before it was remembered: nothing was told yet
+            return  # killed before it was remembered: nothing was reported yet
         memories = read_memories(self.folder.path)
         runs = {run["number"]: run for run in _read_runs(self.folder.path, memories.n_runs)}
         was = json.loads(before)["runs"] if before else 0
@@ -267,14 +267,14 @@ class Watching(RuleBasedStateMachine):
         due = {
             name for name, content in node.rows.items()
             if node.changed[name] > base
-            and not (name in reader.told and reader.told[name][0] == content and reader.told[name][1] not in node.lineage)
+            and not (name in reader.reported and reader.reported[name][0] == content and reader.reported[name][1] not in node.lineage)
         }  # fmt: skip
         words = {"gout": ("gout",), "two": ("knee", "zorb"), "best": WORDS}[watch.name]
         due = {name for name in due if node.rows[name][0] in words}
         assert len(found) == len(set(found)) and set(found) <= due
         assert len(found) == (min(2, len(due)) if watch.name == "best" else len(due))
         reader.answered.add(node.lineage[-1])
-        reader.told |= {name: (node.rows[name], node.lineage[-1]) for name in found}
+        reader.reported |= {name: (node.rows[name], node.lineage[-1]) for name in found}
 
 
 TestWatching = Watching.TestCase
