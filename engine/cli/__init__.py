@@ -2,16 +2,16 @@
 
 Next: nothing. The rooms: ``frame`` is what several commands share: ``group`` turns errors into messages and exit codes,
 ``options`` are read by many, ``delivery``, ``hits`` and ``table`` print and write hits, ``curve`` draws a recall curve,
-and ``notification`` runs the command that is told of a run. ``upkeep``: ``fetch`` gets records by a query, ``build``
-makes and updates indexes (``template`` writes a new index.toml), ``nightly`` updates one every night (``schedule``
-writes the files for systemd and cron), ``look`` shows and checks them, ``duplicates`` decides on duplicates,
-``compact`` merges segments, ``backup`` copies and restores an index, ``tune`` tunes a large index. ``search``: ``find``
-searches, ``batch`` many times, ``watch`` tells what is new for saved questions, ``references`` and ``vectors`` write
-what an index holds, ``translate`` shows how a Boolean search is read, ``recall`` and ``rerun`` check searches,
-``suggest`` builds them from known records, ``chase`` follows citations, and ``similarity`` compares texts.
-``screening``: ``screen`` ranks records for screening, ``review`` keeps decisions, ``flow`` counts them for a diagram.
-``quality``: ``models`` lists models; ``evaluate`` and ``knownitems`` measure rankings by ``judgments``. ``training``:
-``train``, ``promote`` and ``explain_card`` deal with encoders. ``serve`` serves browsers and programs.
+and ``notification`` runs the command that gets the report of a run. ``upkeep``: ``fetch`` gets records by a query,
+``build`` makes and updates indexes (``template`` writes a new index.toml), ``nightly`` updates one every night
+(``schedule`` writes the files for systemd and cron), ``look`` shows and checks them, ``duplicates`` decides on
+duplicates, ``compact`` merges segments, ``backup`` copies and restores an index, ``tune`` tunes a large index.
+``search``: ``find`` searches, ``batch`` many times, ``watch`` reports what is new for saved questions, ``references``
+and ``vectors`` write what an index holds, ``translate`` shows how a Boolean search is read, ``recall`` and ``rerun``
+check searches, ``suggest`` builds them from known records, ``chase`` follows citations, and ``similarity`` compares
+texts. ``screening``: ``screen`` ranks records for screening, ``review`` keeps decisions, ``flow`` counts them for a
+diagram. ``quality``: ``models`` lists models; ``evaluate`` and ``knownitems`` measure rankings by ``judgments``.
+``training``: ``train``, ``promote`` and ``explain_card`` deal with encoders. ``serve`` serves browsers and programs.
 """
 
 # isort: off

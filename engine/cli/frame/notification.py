@@ -1,4 +1,4 @@
-"""The command that is told how a run from cron ended."""
+"""The command that gets the report of a run from cron."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def fetch() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """Where fetched records go to, and how that is told."""
+    """Where fetched records are written, and how that is reported."""
 
     output: Path
     overwrite: bool
@@ -60,7 +60,7 @@ class _Delivery:
         Raises:
             EngineError: the fetch or the indexing failed.
         """
-        kept = f"what was fetched is kept in {work}, and the same command goes on from there"
+        kept = f"what was fetched is kept in {work}, and the same command continues from there"
         with raise_signals(kept), show_progress() as report:
             done = action(report)
         _print_fetch(done, self.output, as_object=self.as_object)
@@ -107,8 +107,8 @@ _delivery_options = add_options(
 def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
     """Fetch PubMed's records for a query, or for a list of PMIDs.
 
-    QUERY is a search as on PubMed's page. Large result sets are fetched in parts until they are complete. A run that
-    was stopped goes on where it stopped. NCBI allows 3 requests a second, and 10 with an API key, which is read from
+    QUERY is a search as on PubMed's page. Large result sets are fetched in parts until they are complete. A stopped run
+    continues where it stopped. NCBI allows 3 requests a second, and 10 with an API key, which is read from
     NCBI_API_KEY; NCBI asks for an e-mail address, which is read from NCBI_EMAIL. Records that were listed but did not
     come are named (exit 8).
 
@@ -137,8 +137,8 @@ def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
 def europepmc(query: str, delivery: _Delivery) -> None:
     """Fetch Europe PMC's records for a query, preprints among them.
 
-    QUERY is a search as on Europe PMC's page. The records are written as JSON lines, each as it came. A run that was
-    stopped goes on where it stopped. Exit code 8: fewer records came than Europe PMC counted.
+    QUERY is a search as on Europe PMC's page. The records are written as JSON lines, each as it came. A stopped run
+    continues where it stopped. Exit code 8: fewer records came than Europe PMC counted.
 
     \b
     engine fetch europepmc "biosimilar AND switching" -o switching.jsonl.gz

@@ -49,7 +49,7 @@ def connect_europepmc(base_url: str | None = None) -> Service:
 
 
 def fetch_europepmc(task: FetchTask, report: Progress) -> FetchReport:
-    """Fetch records, and write them as JSON lines, each as it came. An interrupted fetch goes on where it was.
+    """Fetch records, and write them as JSON lines, each as it came. An interrupted fetch continues where it was.
 
     Raises:
         UsageError: the output can't be written, or the work file is of another fetch.

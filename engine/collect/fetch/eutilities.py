@@ -21,7 +21,7 @@ _RATE, _RATE_WITH_KEY = 3, 10  # requests a second that NCBI allows
 _N_AT_ONCE, _N_AT_ONCE_WITH_KEY = 6, 20  # requests begun: twice as many as those that take a second need
 _TOOL = "abstract-engine"
 _N_SEARCHES = 3  # of a search that lists fewer records than it counts
-# Parts of an answer to a search that say what was not searched for, and how that is told.
+# Parts of an answer to a search that say what was not searched for, and how that is reported.
 _NOTES = {
     "ErrorList/PhraseNotFound": "not found",
     "ErrorList/FieldNotFound": "no field of PubMed",

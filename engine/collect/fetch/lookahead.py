@@ -35,7 +35,7 @@ def begin_task(task: Callable[[], _T]) -> Future[_T]:
     def run() -> None:
         try:
             future.set_result(task())
-        except BaseException as err:  # told to whoever takes the result
+        except BaseException as err:  # raised where the result is taken
             future.set_exception(err)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Fetch of PubMed's records by a query or by PMIDs: complete or told what is missing, resumable, written whole."""
+"""Fetch of PubMed's records by a query or by PMIDs: resumable, and written whole. What is missing is named."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PHASE = "records fetched"
 
 
 def fetch_pubmed(task: FetchTask, report: Progress) -> FetchReport:
-    """Fetch records, and write them as one PubmedArticleSet. An interrupted fetch goes on where it was.
+    """Fetch records, and write them as one PubmedArticleSet. An interrupted fetch continues where it was.
 
     Raises:
         UsageError: the output can't be written, or the work file is of another fetch.

@@ -91,7 +91,7 @@ def run_fetch(task: FetchTask, begin: Callable[[WorkFile], _Fetch]) -> FetchRepo
         try:
             fetch.fetch_all()
         except TransferError as err:
-            kept = f"The records fetched so far are kept in {task.work_path}; the same command goes on from there"
+            kept = f"The records fetched so far are kept in {task.work_path}; the same command continues from there"
             raise DownloadError(f"{err}. {kept if fetch.fetched else 'Nothing was written'}") from None
         finally:
             if not fetch.fetched:

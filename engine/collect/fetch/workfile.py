@@ -112,8 +112,8 @@ def _parse_line(line: bytes) -> dict[str, Any] | None:
 
 def _hash_entry(entry: Mapping[str, Any], content: bytes) -> str:
     """Return the SHA-256 of an entry."""
-    told = json.dumps([entry["key"], entry["n_bytes"], entry["facts"]])
-    return hashlib.sha256(told.encode("ascii") + content).hexdigest()
+    head = json.dumps([entry["key"], entry["n_bytes"], entry["facts"]])
+    return hashlib.sha256(head.encode("ascii") + content).hexdigest()
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def fetch_queries(
         sources: those of index.toml.
         connection: how services are asked.
         say: receives a line for each query.
-        progress: is told how many records came.
+        progress: receives how many records came.
     """
     names, failures = [], []
     for source in dict.fromkeys(source for source in sources if source.service):

@@ -28,7 +28,7 @@ class Night:
     gaps: tuple[str, ...] = ()  # missing update files between those that the index or the mirror has
     verified: bool = False
     pruned: tuple[int, ...] = ()  # generations that were deleted
-    news: dict[str, Any] | None = None  # of the saved questions: folder, and how much each tells; None without any
+    news: dict[str, Any] | None = None  # of the saved questions: folder, and how much each reports; None without any
     watch_errors: tuple[str, ...] = ()  # why saved questions could not be answered
     error: str | None = None  # what stopped the run
     report: dict[str, Any] | None = None  # report of the reindex: files, counts, remarks

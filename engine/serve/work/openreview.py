@@ -61,7 +61,7 @@ class OpenReview:
         self._resources = contextlib.ExitStack()
 
     def prepare(self) -> None:
-        """Load what the first decisions need, before anybody waits for it. What fails is told to whoever needs it."""
+        """Load what the first decisions need, before anybody waits for it. What fails is raised where it is needed."""
         with contextlib.suppress(EngineError):
             self._resources.callback(self.review.journal.hold())
         with contextlib.suppress(EngineError):
