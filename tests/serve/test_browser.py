@@ -270,10 +270,12 @@ def test_years_are_drawn_over_the_bars(window: Callable[..., Page]) -> None:
     page.mouse.move(bars["x"] + 0.5 * bars["width"], bars["y"] + 20)
     page.mouse.down()
     page.mouse.move(bars["x"] + 0.75 * bars["width"], bars["y"] + 20)
-    page.mouse.up()
     first, last = int(page.input_value("#from")), int(page.input_value("#to"))
     assert 0 < first < last
     assert page.locator(".bar.in").count() == last - first + 1
+    page.mouse.up()  # which searches at once
+    page.wait_for_url(f"**year={first}-{last}")
+    assert page.input_value("#from") == str(first) and page.locator(".bar.in").count() == last - first + 1
 
 
 def test_similar_and_exclude(window: Callable[..., Page]) -> None:
