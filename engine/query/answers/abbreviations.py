@@ -18,7 +18,8 @@ _ALIKE = 3  # first letters of each word, by which two long forms are one: "oste
 _CAPITALS = 2  # of it, at least: "(see Methods)" defines nothing
 _AFTER = re.compile(r"\(\s*([^\s()\[\];,:]+)\s*[);,:]")  # "systemic lupus erythematosus (SLE)"
 _PLURAL = re.compile(r"(?<=[A-Z]{2})s\b")  # "RCTs"
-_BEFORE = re.compile(r"(\w[\w/-]*) \(([^()]+)\)")  # "SLE (systemic lupus erythematosus)"
+_BEFORE = re.compile(r"(?<=[\w/-]) \(([^()]+)\)")  # "SLE (systemic lupus erythematosus)"
+_WORD_END = re.compile(r"\w[\w/-]*\Z")
 
 _Words = tuple[str, ...]  # folded
 
@@ -72,14 +73,16 @@ def _list_definitions(*texts: str) -> Iterator[tuple[str, str]]:
     """
     for text in texts:
         for match in _AFTER.finditer(text):
-            before = text[: match.start()].split()
-            if _is_short_form(match[1]) and (
-                long := _find_long_form(match[1], " ".join(before[-_limit_words(match[1]) :]))
-            ):
-                yield match[1], long
+            if _is_short_form(match[1]):
+                n = _limit_words(match[1])
+                before = text[: match.start()].rsplit(None, n)[-n:]
+                if long := _find_long_form(match[1], " ".join(before)):
+                    yield match[1], long
         for match in _BEFORE.finditer(text):
-            if _is_short_form(match[1]) and _find_long_form(match[1], match[2]) == match[2]:
-                yield match[1], match[2]
+            end = match.start()
+            word = _WORD_END.search(text, max(0, end - _LONGEST - 1), end)  # one character more: a longer one shows
+            if word and _is_short_form(word[0]) and _find_long_form(word[0], match[1]) == match[1]:
+                yield word[0], match[1]
 
 
 def _is_short_form(text: str) -> bool:
