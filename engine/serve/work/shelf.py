@@ -107,8 +107,8 @@ class Shelf:
             try:
                 read_facets(index)
                 read_flow(get_generation(index))
-                read_regions(index)
                 index.encode(_SENTENCES)
+                read_regions(index)
             except Exception as err:  # the request itself will report it
                 if not self.stopped.is_set():
                     log.error("%s: the first page will be slow or fail: %s", name, err)

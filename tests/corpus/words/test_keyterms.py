@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from engine.corpus.words.keyterms import _choose_terms, _list_terms, name_groups
+from engine.corpus.words import keyterms
+from engine.corpus.words.keyterms import _choose_terms, _list_terms, _name_here, name_groups
 
 TOY = ["Gout of the toe", "More gout and toes", "Gout again", "Asthma in childhood", "Childhood asthma", "Asthma"]
 GROUPS = [0, 0, 0, 1, 1, 1]
@@ -68,3 +69,16 @@ def test_two_spellings_of_one_word_are_not_both_named() -> None:
 def test_a_group_without_words_has_no_name() -> None:
     assert name_groups(["", "the", "Gout", "a gout"], [0, 0, 1, 1], 3, 2) == [(), ("gout",), ()]
     assert name_groups([], [], 0, 2) == []
+
+
+def test_a_process_of_its_own_gives_the_same_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert name_groups(TOY, GROUPS, 2, 4) == _name_here(TOY, GROUPS, 2, 4)
+    monkeypatch.setattr(keyterms, "_FEW", 0)
+    texts = [*TOY, "Sjögren \ud800 \u2028"]
+    apart = name_groups(texts, [*GROUPS, 1], 2, 4)
+    monkeypatch.setattr(keyterms, "_name_here", None)  # nothing is named in this process
+    assert name_groups(texts, [*GROUPS, 1], 2, 4) == apart == _name_here(texts, [*GROUPS, 1], 2, 4)
+    monkeypatch.undo()
+    monkeypatch.setattr(keyterms, "_FEW", 0)
+    monkeypatch.setattr(keyterms, "_START", "raise SystemExit(1)")
+    assert name_groups(TOY, GROUPS, 2, 4) == _name_here(TOY, GROUPS, 2, 4)
