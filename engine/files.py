@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import errno
 import gzip
 import io
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from engine.errors import EngineError, SourceError, UsageError
+from engine.platform import is_closed_pipe, link_file, replace_path, sync_path
 
 HEAD = 1 << 16  # bytes looked at to tell a format
 MAX_LINE = 32 << 20  # bytes of one line; a record of 1 MB is odd, one of 32 MB is not an abstract
@@ -40,8 +40,6 @@ _NO_TEXT = {
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it: unzstd FILE",
     b"SQLite format 3": "an SQLite database; export the records as JSONL",
 }
-# Errors by which a file system without hard links (exFAT, many network mounts) refuses one.
-NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
 
 
 # Before the work
@@ -190,29 +188,16 @@ def _report_errors(path: Path) -> Iterator[None]:
 
     Raises:
         EngineError: the file can't be written.
-        BrokenPipeError: the stream that progress is printed to was closed.
+        OSError: the stream that progress is printed to was closed.
     """
     try:
         yield
-    except BrokenPipeError:  # not from the file, but from the stream that progress is printed to
-        raise
     except OSError as err:
+        if is_closed_pipe(err):  # not from the file, but from the stream that progress is printed to
+            raise
         raise EngineError(
             f"{path} can't be written: {err.strerror or err}. Name a file elsewhere, or make room"
         ) from err
-
-
-def sync_path(path: Path) -> None:
-    """Wait until the disk has a file, or of a folder the names in it.
-
-    Raises:
-        OSError: there is no such file, or the disk failed.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:
@@ -225,15 +210,13 @@ def _publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:
     if overwrite:
         if os.path.exists(target):
             _copy_mode(target, part)
-        part.replace(target)
+        replace_path(part, target)
         return
     try:
-        os.link(part, target)  # unlike a rename, never over another file
+        is_linked = link_file(part, target)  # unlike a rename, never over another file
     except FileExistsError as err:
         raise UsageError(_explain_exists(path)) from err
-    except OSError as err:
-        if err.errno not in NO_LINKS:
-            raise
+    if not is_linked:
         _publish_without_links(part, target, path)
 
 
@@ -249,7 +232,7 @@ def _publish_without_links(part: Path, target: Path, path: Path) -> None:
     except FileExistsError as err:
         raise UsageError(_explain_exists(path)) from err
     try:
-        part.replace(target)
+        replace_path(part, target)
     except OSError:
         target.unlink(missing_ok=True)
         raise

@@ -32,6 +32,7 @@ from typing import Any
 from engine.config import cache_folder
 from engine.errors import EngineError
 from engine.files import write_file, write_text
+from engine.platform import open_to_append
 
 _FOLDER = "checked"
 _LARGE = 1 << 16  # bytes; smaller files are hashed in no time
@@ -132,7 +133,7 @@ def _append_stamp(identity: tuple[int, ...], digest: bytes) -> None:
         return
     with contextlib.suppress(OSError, EngineError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = open_to_append(path, mode=0o600)
         try:
             os.write(descriptor, key + digest + _hash(key + digest, _CHECK))
             size = os.fstat(descriptor).st_size

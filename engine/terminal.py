@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from engine.characters import UNPRINTABLE
+from engine.platform import choose_encoding
 from engine.progress import Progress
 from engine.records.abstract import Abstract
 from engine.references.values.citation import format_locator
@@ -55,7 +56,7 @@ def prepare_streams() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(encoding=choose_encoding(stream), errors="replace")
 
 
 def leave(code: int) -> NoReturn:

@@ -114,10 +114,10 @@ def test_other_ways_to_refuse_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_name_taken_without_links_is_free_again_on_failure(
     tmp_path: Path, no_links: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def replace(self: Path, target: Path) -> None:
+    def replace(source: Path, target: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(EngineError, match="new can't be written: Input/output error"):
         write_file(tmp_path / "new", [b"x"], overwrite=False)
     assert names(tmp_path) == []

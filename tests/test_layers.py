@@ -16,6 +16,7 @@ BASE = {
     "accessions",
     "receipts",
     "phrases",
+    "platform",
     "errors",
     "config",
     "stamps",

@@ -26,7 +26,7 @@ VERBS = frozenset(
     show silence simplify simulate size sniff sort spend split standardise start stem store stretch strip suggest
     summarise sync take tally tell test tidy time tokenise touch train try tune turn unguard unquote update use vary
     vectorise verify wait walk warm warn watch widen wrap write borrow clone delay hand lift revise unite
-    connect halve learn rerank translate absorb decide divide separate undo carry share unlink fold restrict weigh change compact sum
+    connect halve learn rerank translate absorb decide divide separate undo exchange lower carry share unlink fold restrict weigh change compact sum
     """.split()
 )
 PREDICATES = frozenset("can fits has is looks matches may was".split())

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 
 from engine.errors import EngineError
+from engine.platform import prepare_listener
 from engine.serve.app import build_app
 from engine.serve.http.access import bracket_host, build_access
 from engine.serve.http.connection import Connection
@@ -122,7 +123,7 @@ def _listen_at(address: Address) -> Iterator[socket.socket]:
         raise EngineError(f"--host {address.host} is not an address of this machine: {err.strerror or err}") from err
     with listener:
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            prepare_listener(listener)
             listener.bind(socket_address)
         except OSError as err:
             where = f"{address.host}:{address.port}"

@@ -11,6 +11,7 @@ import click
 
 from engine import __version__
 from engine.errors import EngineError
+from engine.platform import ENDING_SIGNALS, is_closed_pipe
 from engine.terminal import leave, prepare_streams, say
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -46,9 +47,6 @@ Exit codes:
 \b
 Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fish_source)
   eval "$(_ENGINE_COMPLETE=bash_source engine)\""""
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption(BaseException):
@@ -117,9 +115,9 @@ def _exit_on_failure() -> Iterator[None]:
     """Exit with a message and an exit code if the block fails with an expected error."""
     try:
         yield
-    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
-        leave(0)
     except (EngineError, OSError, KeyboardInterrupt, Interruption) as err:
+        if isinstance(err, OSError) and is_closed_pipe(err):  # the reader, such as `head`, has stopped reading
+            leave(0)
         fail(*describe_failure(err))
 
 
@@ -149,7 +147,7 @@ def raise_signals(kept: str) -> Iterator[None]:
         name = "interrupted" if number == signal.SIGINT else "terminated"
         raise Interruption(f"{name}; {kept}", 128 + number)
 
-    wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    wanted = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = [(number, signal.signal(number, end)) for number in wanted]
     try:
         yield

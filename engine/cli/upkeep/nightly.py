@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +18,10 @@ import click
 from engine.cli.frame.group import Interruption, describe_failure, main, raise_signals
 from engine.cli.frame.notification import run_notify_command
 from engine.cli.frame.options import INDEXES
-from engine.cli.upkeep.schedule import format_cron, format_systemd
+from engine.cli.upkeep.schedule import format_cron, format_systemd, format_task
 from engine.config import Config, Settings, check_name, forbid_telemetry, read_ncbi_account
 from engine.errors import ConfigError, EngineError, UsageError
+from engine.platform import delay_signals, has_cron
 from engine.redaction import redact_urls
 from engine.terminal import leave, print_lines, say
 
@@ -114,6 +114,11 @@ def nightly(ctx: click.Context, /, **values: Any) -> None:
         )
     if options.print_systemd or options.print_cron:
         command = _build_schedule_command(ctx, path.parent)
+        if not has_cron():
+            raise UsageError(
+                "Windows has neither cron nor systemd. Let its Task Scheduler run the command every night:\n"
+                + format_task(options.name, command)
+            )
         say("\n".join((format_systemd if options.print_systemd else format_cron)(options.name, command, Path.cwd())))
         return
     if not path.is_dir():
@@ -141,7 +146,7 @@ def _spend_night(options: _Options, path: Path) -> int:
         night = replace(night, seconds=round(time.monotonic() - started, 3), generation=_read_current_number(path))
         if options.notify_command and _is_wanted(night, last, options.notify_on):
             night = replace(night, exit_code=_notify(night, options.notify_command, console))
-        with _delay_signals():
+        with delay_signals():
             return _record(night, options.log or path / NIGHTS, console)
 
 
@@ -258,16 +263,6 @@ def _record(night: Night, path: Path, console: _Console) -> int:
     return night.exit_code
 
 
-@contextmanager
-def _delay_signals() -> Iterator[None]:
-    """Delay signals until the block has ended."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _build_schedule_command(ctx: click.Context, indexes: Path) -> list[str]:
     """Return this command for a scheduler, with absolute paths and the options of the command line."""
     command = [*_find_engine_command(), "nightly", ctx.params["name"], "--indexes", os.path.abspath(indexes)]
@@ -284,7 +279,8 @@ def _build_schedule_command(ctx: click.Context, indexes: Path) -> list[str]:
 
 def _find_engine_command() -> list[str]:
     """Return the command that starts this installation of the engine from any folder."""
-    for script in (Path(sys.argv[0]), Path(sys.executable).with_name("engine")):
-        if script.name == "engine" and script.is_file():
+    python = Path(sys.executable)
+    for script in (Path(sys.argv[0]), python.with_name("engine"), python.with_name("engine.exe")):
+        if script.name in ("engine", "engine.exe") and script.is_file():
             return [os.path.abspath(script)]
     return [os.path.abspath(sys.executable), "-m", "engine"]

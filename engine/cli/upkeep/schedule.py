@@ -1,13 +1,14 @@
-"""Files for systemd or cron that run a command every night, with all paths filled in."""
+"""What systemd, cron or the Task Scheduler of Windows need to run a command every night, with all paths filled in."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import list2cmdline
+
+from engine.platform import read_user_name
 
 _SERVICE = """\
 # /etc/systemd/system/{unit}.service
@@ -52,7 +53,7 @@ def format_systemd(name: str, command: Sequence[str], folder: Path) -> tuple[str
     fields = {
         "unit": f"engine-nightly-{name}",
         "name": name,
-        "user": pwd.getpwuid(os.getuid()).pw_name,
+        "user": read_user_name(),
         "folder": str(folder).replace("%", "%%"),
         "command": " ".join(map(_quote_for_systemd, command)),
     }
@@ -65,6 +66,15 @@ def format_cron(name: str, command: Sequence[str], folder: Path) -> tuple[str, s
     line = f'cd {shlex.quote(str(folder))} && output=$({run} 2>&1) || echo "$output"'
     note = f"# Every night at 02:30: update the index {name}. cron mails the output of a run that fails."
     return note, "30 2 * * * " + line.replace("%", r"\%")
+
+
+def format_task(name: str, command: Sequence[str]) -> str:
+    """Return the command with which the Task Scheduler of Windows runs another one every night.
+
+    It is written as Windows splits a line into words; the inner command is one word of it.
+    """
+    task = ("schtasks", "/Create", "/SC", "DAILY", "/ST", "02:30", "/TN", f"engine-nightly-{name}")
+    return list2cmdline([*task, "/TR", list2cmdline(command)])
 
 
 def _quote_for_systemd(text: str) -> str:

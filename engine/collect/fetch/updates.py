@@ -10,9 +10,7 @@ import errno
 import hashlib
 import http.client
 import io
-import os
 import re
-import shutil
 import time
 import urllib.error
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +31,8 @@ from engine.collect.fetch.client import (
     try_again,
 )
 from engine.collect.fetch.listing import NAME, list_updates
-from engine.files import sync_path
 from engine.phrases import pluralize
+from engine.platform import count_free_bytes, sync_file, sync_path
 
 _N_RECHECKED = 5  # newest files whose MD5 is checked in every run: PubMed sometimes replaces a file the next day
 _GIVE_UP_AFTER = 3  # consecutive files for which the mirror failed
@@ -217,7 +215,7 @@ def _check_room(mirror: Mirror, part: Path, start: int, size: int | None) -> Non
         text = f"more than {mirror.max_bytes:,} bytes, the limit for an update file. The partial file was deleted"
         raise TransferError(text, Cause.REFUSED)
     with _explain_disk_failures(part):
-        free = shutil.disk_usage(part.parent).free
+        free = count_free_bytes(part.parent)
     needed = max(0, (size or start) - start) + mirror.spare_bytes
     if free < needed:
         _discard(part)
@@ -246,7 +244,7 @@ def _receive(mirror: Mirror, response: http.client.HTTPResponse, part: Path, sta
                 _check_room(mirror, part, n_bytes, None)
                 checked = n_bytes
         with _explain_disk_failures(part):
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
     return n_bytes
 
 

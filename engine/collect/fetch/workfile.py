@@ -6,7 +6,6 @@ fetched. An entry that was not written whole ends the file, and is written again
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.errors import EngineError, UsageError
+from engine.platform import open_to_change, sync_file, take_lock
 
 _VERSION = 1
 _MAX_LINE = 64 << 20  # bytes
@@ -75,7 +75,7 @@ class WorkFile:
         try:
             self._file.write(line + content + b"\n")
             self._file.flush()
-            os.fsync(self._file.fileno())
+            sync_file(self._file.fileno())
         except OSError:
             self._file.truncate(start)
             raise
@@ -130,14 +130,12 @@ def open_work(path: Path, purpose: Mapping[str, str], fixed: tuple[str, ...]) ->
         EngineError: the file can't be opened.
     """
     try:
-        file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
+        file = open(open_to_change(path), "r+b")
     except OSError as err:
         raise EngineError(f"{path} can't be written: {err.strerror}. Name a file elsewhere: -o FILE") from err
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            raise UsageError(f"{path} is being written by another process. Wait for it, or name another file") from err
+        if not take_lock(file.fileno()):
+            raise UsageError(f"{path} is being written by another process. Wait for it, or name another file")
         _refuse_other_file(path, file)
         work = WorkFile(path, file, purpose)
         for key in ("version", *fixed):

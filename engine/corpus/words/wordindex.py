@@ -31,6 +31,7 @@ from engine.corpus.words.folding import get_stemmer, split_words
 from engine.corpus.words.wording import Term, Wording, choose_parts
 from engine.deadline import CURRENT
 from engine.errors import CorpusError, CorruptError, UsageError
+from engine.platform import has_symbolic_links
 from engine.records.generation import DocIds
 
 if TYPE_CHECKING:
@@ -430,7 +431,16 @@ def _open_files(links: str) -> tantivy.Index:
 
 @contextlib.contextmanager
 def _link_files(folder: Path, names: Sequence[str]) -> Iterator[str]:
-    """Make a temporary folder with symbolic links to files of a folder, for the block; see `_make_links`."""
+    """Make a temporary folder with symbolic links to files of a folder, for the block; see `_make_links`.
+
+    Where not every user may make links, it is the folder itself, and what tantivy leaves there is deleted.
+    """
+    if not has_symbolic_links():
+        yield str(folder)
+        for name in LOCKS:
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+        return
     links = _make_links(folder, names)
     try:
         yield links

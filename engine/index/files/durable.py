@@ -1,23 +1,27 @@
 """Writes that survive a power cut or raise an error.
 
-Every file of a generation is written here, or by others and then synced by engine.files.sync_path.
+Every file of a generation is written here, or by others and then synced by engine.platform.sync_path.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import os
 import shutil
 from pathlib import Path
 from typing import BinaryIO
 
 from engine import stamps
-from engine.files import NO_LINKS, sync_path
-
-_READ_ONLY = 0o444
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+from engine.platform import (
+    clone_blocks,
+    exchange_paths,
+    link_file,
+    make_read_only,
+    open_to_read,
+    replace_path,
+    sync_file,
+    sync_path,
+)
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -29,7 +33,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     with path.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
     if path.stat().st_size != len(content):
         raise OSError(f"{path} has {path.stat().st_size:,} bytes after writing {len(content):,}")
 
@@ -38,7 +42,7 @@ def replace_text(path: Path, text: str) -> None:
     """Replace a small file atomically: readers see the old content or the new. The folder is not synced."""
     temporary = path.with_name(path.name + ".tmp")
     write_bytes(temporary, text.encode("utf-8"))
-    temporary.replace(path)
+    replace_path(temporary, path)
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -56,7 +60,7 @@ def copy_stream(source: BinaryIO, target: Path) -> None:
         OSError: the disk is full, or the source can't be read.
     """
     with target.open("wb") as new:
-        if not _clone_blocks(source.fileno(), new.fileno()):
+        if not clone_blocks(source.fileno(), new.fileno()):
             shutil.copyfileobj(source, new, 1 << 20)
 
 
@@ -67,27 +71,16 @@ def copy_folder(source: Path, target: Path) -> None:
         _copy_file(path, target / path.name)
 
 
-def _clone_blocks(source: int, target: int) -> bool:
-    """Share the blocks of two open files on Linux; return False where that is not supported."""
-    try:
-        import fcntl
-
-        fcntl.ioctl(target, 0x40049409, source)  # FICLONE, linux/fs.h
-    except (ImportError, OSError):
-        return False
-    return True
-
-
 def seal(folder: Path) -> None:
     """Make the files of a folder and of those in it read-only, to prevent accidental edits.
 
-    A file that is read-only already, as one shared with another folder is, is not touched.
+    A file that is so already, as one shared with another folder is, is not touched.
     """
     for path in folder.iterdir():
         if path.is_dir():
             seal(path)
-        elif path.stat().st_mode & 0o777 != _READ_ONLY:
-            path.chmod(_READ_ONLY)
+        else:
+            make_read_only(path)
 
 
 def share_file(source: Path, target: Path) -> bool:
@@ -100,14 +93,10 @@ def share_file(source: Path, target: Path) -> bool:
         OSError: there is no source, the target exists, or the copy failed.
     """
     before = stamps.read_identity(source)
-    try:
-        os.link(source, target)
-    except OSError as err:
-        if err.errno not in NO_LINKS | {errno.EXDEV}:
-            raise
+    if not link_file(source, target):
         _copy_file(source, target)
         sync_path(target)
-        target.chmod(_READ_ONLY)
+        make_read_only(target)
         return False
     stamps.carry(before, stamps.read_identity(source))
     return True
@@ -120,7 +109,7 @@ def _unlink_file(path: Path) -> None:
         OSError: there is no such file, or it can't be deleted.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = open_to_read(path, plain=True)
     except OSError:  # a link, or not readable
         path.unlink()
         return
@@ -136,29 +125,22 @@ def _unlink_file(path: Path) -> None:
 def replace_folder(one: Path, other: Path) -> None:
     """Give each of two folders the name of the other, in one step where the system can, and wait for the disk.
 
-    Where it can't (another system than Linux, some network mounts), the second name leads nowhere for a moment.
+    Where it can't (Windows, some network mounts), the second name leads nowhere for a moment.
 
     Raises:
         OSError: the names can't be changed; both are as before.
     """
-    if not _replace_at_once(one, other):
+    if not exchange_paths(one, other):
         aside = one.with_name(f"{one.name}.old")
-        other.rename(aside)
+        replace_path(other, aside)
         try:
-            one.rename(other)
+            replace_path(one, other)
         except OSError:
-            aside.rename(other)
+            replace_path(aside, other)
             raise
-        aside.rename(one)
+        replace_path(aside, one)
     for path in (one.parent, other.parent):
         sync_path(path)
-
-
-def _replace_at_once(one: Path, other: Path) -> bool:
-    """Exchange two names as one step, with renameat2 of Linux; return False where that is not supported."""
-    if (rename := getattr(ctypes.CDLL(None), "renameat2", None)) is None:
-        return False
-    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
 def remove_folder(folder: Path, first: str) -> None:

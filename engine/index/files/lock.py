@@ -1,8 +1,7 @@
-"""A lock for one writer at a time. It is an flock, so it ends with its process, however that ends."""
+"""A lock for one writer at a time. It ends with its process, however that ends."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import sys
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import LockedError
+from engine.platform import open_to_change, read_at, replace_content, take_lock
 
 
 @contextmanager
@@ -21,18 +21,15 @@ def lock_for_writing(path: Path) -> Iterator[None]:
     Raises:
         LockedError: another process holds it.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    descriptor = open_to_change(path)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            holder = os.pread(descriptor, 500, 0).decode("utf-8", "replace").strip() or "unknown"
+        if not take_lock(descriptor):
+            holder = read_at(descriptor, 500, 0).decode("utf-8", "replace").strip() or "unknown"
             raise LockedError(
                 f"{path.parent} is being written by another process ({holder}). "
                 "Nothing was changed; searches still work. Try again when it has finished"
-            ) from err
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _describe_holder().encode("utf-8", "replace"), 0)
+            )
+        replace_content(descriptor, _describe_holder().encode("utf-8", "replace"))
         yield
     finally:
         os.close(descriptor)

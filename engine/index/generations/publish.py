@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -12,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 
 from engine.errors import DurabilityError, GenerationError
-from engine.files import sync_path
 from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import NAME, dump_manifest, read_manifest
 from engine.index.generations.segment import CODES, DATABASE, MAP, RECEIPT, VECTORS, dump_receipt
+from engine.platform import replace_path, sync_path
 from engine.receipts import FileReceipt
 from engine.records.generation import Manifest, SegmentReceipt
 
@@ -66,9 +65,9 @@ def publish(folder: IndexFolder, manifest: Manifest, new_segment: str | None) ->
         target = folder.get_segment_files(new_segment).path
         if target.exists():  # left by a run that was killed: its generation was never published
             durable.remove_folder(target, RECEIPT)
-        folder.building_segment.path.rename(target)
+        replace_path(folder.building_segment.path, target)
     sync_path(folder.segments)
-    building.rename(folder.get_generation_path(number))
+    replace_path(building, folder.get_generation_path(number))
     try:
         sync_path(folder.generations)
         point_to(folder, number)
@@ -205,12 +204,6 @@ def install_encoder(folder: IndexFolder, made: Path, fingerprint: str) -> Path:
     sync_path(made)
     if target.exists():
         durable.remove_folder(target, "encoder.json")
-    made.rename(target)
+    replace_path(made, target)
     sync_path(target.parent)
     return target
-
-
-def free_bytes(path: Path) -> int:
-    """Return how many bytes this user may still write to the file system of a path."""
-    stats = os.statvfs(path)
-    return stats.f_bavail * stats.f_frsize

@@ -6,7 +6,6 @@ that of faiss/impl/index_write.cpp: header IxM2, header IxFI, count and vectors,
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError
+from engine.platform import sync_file
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
@@ -56,7 +56,7 @@ def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors])
         file.write(_COUNT.pack(n))
         file.write(np.ascontiguousarray(doc_ids, "<i8").data)
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
     if written != n:
         raise ValueError(f"{written:,} vectors for {n:,} ids")
     if path.stat().st_size != _size_of(n, dim):

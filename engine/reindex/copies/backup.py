@@ -19,6 +19,7 @@ from engine.errors import CorruptError, UsageError
 from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import FORMAT_VERSION
+from engine.platform import open_to_read, sync_file
 from engine.progress import Progress
 from engine.receipts import FileReceipt
 from engine.reindex.copies.archive import ENDING, ArchiveWriter, Member, walk_archive
@@ -65,7 +66,7 @@ class _BackupFile:
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Open the content from its start."""
-        descriptor = os.dup(self.source) if isinstance(self.source, int) else os.open(self.source, os.O_RDONLY)
+        descriptor = os.dup(self.source) if isinstance(self.source, int) else open_to_read(self.source)
         os.lseek(descriptor, 0, os.SEEK_SET)
         with os.fdopen(descriptor, "rb") as file:
             yield file
@@ -210,7 +211,7 @@ def _write_archive(made: Path, receipt: BackupReceipt, pieces: Sequence[_BackupF
             report("copied MB", n_done // _MB, receipt.n_bytes // _MB)
         archive.close()
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
 
 
 def find_damage(made: Path, receipt: BackupReceipt, report: Progress) -> str | None:
@@ -224,7 +225,7 @@ def find_damage(made: Path, receipt: BackupReceipt, report: Progress) -> str | N
             if ((made / file.name).lstat().st_ino, file.sha256) in sound:
                 continue
         if problem := file.find_problem(made):
-            return problem.replace(f"{made}/", "")
+            return problem.replace(f"{made}{os.sep}", "")
         sound.add(((made / file.name).lstat().st_ino, file.sha256))
     return None
 

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from engine.errors import EngineError, UsageError
-from engine.files import sync_path
 from engine.index.files.lock import lock_for_writing
+from engine.platform import is_closed_pipe, replace_path, sync_path
 
 _LOCK = "LOCK"
 
@@ -22,7 +22,7 @@ def hold_part(target: Path) -> Iterator[Path]:
     Raises:
         LockedError: another process makes the same target.
         EngineError: the disk is full, or another error of the system.
-        BrokenPipeError: the stream that progress is printed to was closed.
+        OSError: the stream that progress is printed to was closed.
     """
     part = target.with_name(f".{target.name}.part")
     try:
@@ -38,9 +38,9 @@ def hold_part(target: Path) -> Iterator[Path]:
                 yield part
             finally:
                 shutil.rmtree(part, ignore_errors=True)
-    except BrokenPipeError:  # of the stream that progress is printed to
-        raise
     except OSError as err:
+        if is_closed_pipe(err):  # the stream that progress is printed to
+            raise
         raise EngineError(_explain_failure(target, err)) from err
 
 
@@ -77,5 +77,5 @@ def publish_part(made: Path, target: Path) -> None:
     """
     if os.path.lexists(target):
         raise UsageError(f"{target} has appeared meanwhile, expected a new name. Name another one")
-    made.rename(target)
+    replace_path(made, target)
     sync_path(target.parent)

@@ -18,6 +18,7 @@ from engine.errors import CorruptError, EngineError, GenerationError
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import NAME, read_manifest
 from engine.index.generations.segment import read_receipt
+from engine.platform import open_to_read
 from engine.receipts import FileReceipt
 from engine.records.generation import Manifest
 
@@ -115,7 +116,7 @@ def _open_file(folder: IndexFolder, file: FileReceipt, opened: dict[str, _Pinned
     """
     path = folder.path / file.name
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_to_read(path)
     except OSError as err:
         if err.errno != errno.EMFILE:
             raise

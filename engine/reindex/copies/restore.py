@@ -12,6 +12,7 @@ from engine.errors import CorruptError, EngineError, SourceError, UsageError
 from engine.index.files import durable
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
+from engine.platform import open_to_read
 from engine.progress import Progress
 from engine.reindex.copies.archive import Member, walk_archive
 from engine.reindex.copies.backup import find_damage, seal_shared
@@ -135,7 +136,7 @@ def _copy_folder(path: Path, made: Path, receipt: BackupReceipt, report: Progres
         source, target = path / file.name, made / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = open_to_read(source, plain=True)
         except OSError as err:
             raise CorruptError(f"{path}: {file.name} can't be read: {err.strerror}. {_ADVICE}") from err
         with os.fdopen(descriptor, "rb") as stream:
@@ -194,5 +195,5 @@ def _check_content(path: Path, made: IndexFolder, receipt: BackupReceipt) -> Non
         if (found := Journal(made.decisions).count_events()) != receipt.n_decisions:
             raise CorruptError(f"{made.decisions.name} holds {found:,} decisions, expected {receipt.n_decisions:,}")
     except (EngineError, OSError) as err:
-        text = str(err).replace(f"{made.path}/", "").removesuffix("Run: engine verify").rstrip(". ")
+        text = str(err).replace(f"{made.path}{os.sep}", "").removesuffix("Run: engine verify").rstrip(". ")
         raise CorruptError(f"{path}: {text}. {_ADVICE}") from err

@@ -24,6 +24,7 @@ from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.publish import install_encoder
 from engine.options import DEFAULT_MODEL, RECIPE_NAMES, IndexSettings
+from engine.platform import replace_path
 from engine.progress import Progress
 from engine.records.encoder import EncoderIdentity
 
@@ -269,7 +270,7 @@ def _provide_export(choice: Choice, parent: Path, progress: Progress) -> Path:
         export(choice, target)
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another process was faster
-            target.rename(folder)
+            replace_path(target, folder)
     check_encoder(folder, choice.identity)
     return folder
 

@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encode.execution.encoder import LENGTH_TOLERANCE
-from engine.files import sync_path
 from engine.index.files import durable
+from engine.platform import open_to_read, read_at, replace_path, sync_path
 from engine.records.encoder import Vectors
 
 _SUFFIX = ".shard"
@@ -176,7 +176,7 @@ class Shards:
         target = self._locate(self.last + 1)
         temporary = target.with_suffix(".tmp")
         durable.write_bytes(temporary, b"".join(self._format_shard()))
-        temporary.replace(target)
+        replace_path(temporary, target)
         sync_path(self.folder)
         self.last += 1
         self.digests.clear()
@@ -236,9 +236,9 @@ def _open_shard(
 def _read_at(path: Path, offset: int, n_bytes: int) -> bytes:
     """Read bytes of a file, which is not kept open, since there may be thousands; none if they can't all be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_to_read(path)
         try:
-            raw = os.pread(descriptor, n_bytes, offset)
+            raw = read_at(descriptor, n_bytes, offset)
         finally:
             os.close(descriptor)
     except OSError:

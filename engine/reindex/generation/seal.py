@@ -13,7 +13,6 @@ from engine.corpus.merging.ledger import Change
 from engine.encode.execution.onnx import OnnxEncoder
 from engine.encode.texts.probes import PROBES
 from engine.errors import CorruptError
-from engine.files import sync_path
 from engine.index.files import durable
 from engine.index.generations import manifest, publish
 from engine.index.generations.folder import AXES, PROBE_TEXTS, STATE, WORDS, IndexFolder
@@ -21,6 +20,7 @@ from engine.index.generations.probes import write_probes
 from engine.index.generations.tombstones import write_tombstones
 from engine.index.search import flat, layout
 from engine.index.search.flat import FlatIndex
+from engine.platform import sync_path
 from engine.receipts import FileReceipt
 from engine.records.generation import (
     Calibration,

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.characters import UNPRINTABLE
-from engine.files import sync_path, write_text
+from engine.files import write_text
 from engine.index.files.durable import replace_text
+from engine.platform import replace_path, sync_path
 from engine.references.formats import write
 from engine.references.values.citation import Cited
 from engine.reindex.news.newsrun import NewsRun, WatchNews, describe_question, list_news_fields
@@ -50,7 +51,7 @@ def replace_run(folder: Path, run: NewsRun) -> None:
             _write_ris(part / f"{one.watch.name}.ris", run, one)
     sync_path(part)
     shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
+    replace_path(part, target)
     sync_path(target.parent)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from engine.corpus.history import GenerationKey, read_lineage
 from engine.errors import CorruptError
-from engine.files import sync_path
 from engine.index.files.durable import replace_text
 from engine.index.generations.folder import IndexFolder
+from engine.platform import sync_path
 
 _MEMORY = "watches.json"  # in the folder of an index
 _VERSION = 1

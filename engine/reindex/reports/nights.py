@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+from engine.platform import sync_file
 
 NIGHTS = "nightly.jsonl"  # in the folder of an index
 _MAX_READ = 4 << 20  # bytes read from its end; the first run of a year lists thousands of files
@@ -61,10 +62,10 @@ def append_night(path: Path, line: str) -> None:
     Raises:
         OSError: it can't be written.
     """
-    with path.open("a", encoding="ascii") as file:
+    with path.open("a", encoding="ascii", newline="\n") as file:
         file.write(line + "\n")
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
 
 
 def read_last_night(path: Path) -> Night | None:

@@ -26,6 +26,7 @@ from engine.index.generations.folder import Generation, IndexFolder
 from engine.index.search.factory import choose_factory, parse_factory
 from engine.index.search.parts import SegmentedIndex
 from engine.phrases import pluralize
+from engine.platform import count_free_bytes
 from engine.progress import Progress
 from engine.query.opening.rerankers import prune_rerankers
 from engine.records.generation import Counts
@@ -322,7 +323,7 @@ def _check_space(build: Build, draft: Draft, encoder: Encoder, merges: Merges) -
         sum(segment.files.database.stat().st_size for segment in merged),
     )
     needed = work.estimate_space(encoder.identity)
-    free = publish.free_bytes(build.folder.path)
+    free = count_free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(
             f"{build.folder.path}: {free:,} bytes free, about {needed:,} needed. Nothing was changed. "

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from engine.errors import EngineError
 from engine.index.generations.folder import IndexFolder
+from engine.platform import lower_priority
 from engine.query.opening.corpus import open_corpus
 from engine.query.opening.generation import OpenGeneration
 from engine.relevance.screening.ranking import Pool, load_words
@@ -148,8 +149,7 @@ def _receive_array(source: BinaryIO, kind: str, length: int) -> NDArray[Any]:
 def _send_words(path: str, number: str) -> None:
     """Run the process: count the words of a generation and send them by stdout. It ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the other process then ends this one
-    if hasattr(os, "nice"):
-        os.nice(_NICENESS)
+    lower_priority(_NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # so that what a library prints is no part of an array

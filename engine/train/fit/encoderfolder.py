@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine import __version__
 from engine.encode.models.model import identify
+from engine.platform import replace_path
 from engine.records.encoder import EncoderIdentity
 from engine.train.fit.averaging import find_best
 from engine.train.fit.basemodel import format_model_name
@@ -57,7 +58,7 @@ def write_encoder(
     lines += [*_format_list("Warnings", problems), *_format_list("What the Pairs Showed", notes)]
     (part / _CARD).write_text(card.replace(_BEFORE, "\n".join([*lines, "", _BEFORE]), 1), encoding="utf-8")
     identity = identify(part, settings.output.name)
-    part.rename(settings.output)
+    replace_path(part, settings.output)
     shutil.rmtree(choose_work_folder(settings.output))
     return WrittenEncoder(settings.output, identity, trained, *spreads, problems)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 
+from engine.platform import count_free_memory
 from engine.train.fit.settings import TrainingSettings
 
 _STATES = 4  # copies of the weights in float32: weights, gradients, two moments of Adam
@@ -109,11 +107,7 @@ def _read_free_memory(device: torch.device) -> int:
     """Return the bytes that are free on a device."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    with suppress(OSError):  # Linux: available without swapping, caches included
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return count_free_memory()
 
 
 def _time_step(model: SentenceTransformer, texts: Sequence[str], mixed: bool) -> float:

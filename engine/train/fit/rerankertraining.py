@@ -20,6 +20,7 @@ from engine.encode.models.model import identify, locate
 from engine.errors import EncoderError, SourceError
 from engine.files import check_new_folder
 from engine.phrases import pluralize
+from engine.platform import replace_path
 from engine.progress import Progress
 from engine.records.reranker import RerankerIdentity
 from engine.train.fit.basemodel import format_model_name, resolve_device
@@ -238,5 +239,5 @@ def _write(
     card = part / "README.md"
     card.write_text(card.read_text(encoding="utf-8").replace(_BEFORE, "\n".join(lines) + _BEFORE, 1), encoding="utf-8")
     identity = identify_reranker(part, settings.output.name)
-    part.rename(settings.output)
+    replace_path(part, settings.output)
     return identity

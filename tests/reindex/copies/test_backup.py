@@ -200,7 +200,7 @@ def test_replacing_where_names_can_not_be_exchanged(
 ) -> None:
     make_backup(both, tmp_path / "copy", silent)
     (both.path / "index.toml").unlink()
-    monkeypatch.setattr("engine.index.files.durable._replace_at_once", lambda one, other: False)
+    monkeypatch.setattr("engine.index.files.durable.exchange_paths", lambda one, other: False)
     restore_index(tmp_path / "copy", both, silent, replace=True)
     assert (both.path / "index.toml").exists()
     assert [path.name for path in both.path.parent.iterdir()] == ["both"]

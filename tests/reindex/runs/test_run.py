@@ -25,12 +25,12 @@ from engine.errors import (
     SourceError,
     UsageError,
 )
-from engine.files import sync_path
 from engine.index.files import durable
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
 from engine.index.search.flat import FlatIndex
 from engine.options import IndexSettings
+from engine.platform import sync_path
 from engine.records.encoder import Encoded, Vectors
 from engine.records.generation import DocIds, Totals, sum_ids
 from engine.reindex.encoding import vectorise as vectorising
@@ -422,7 +422,7 @@ def test_a_second_writer_is_refused_and_changes_nothing(toy: IndexFolder, add: A
 
 
 def test_too_little_room_is_said_before_the_work(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.index.generations.publish.free_bytes", lambda _: 1000)
+    monkeypatch.setattr("engine.reindex.runs.run.count_free_bytes", lambda _: 1000)
     monkeypatch.setattr(vectorising, "encode_checked", lambda *_: pytest.fail("a text was encoded"))
     with pytest.raises(GenerationError, match="1,000 bytes free, about 1,1.* needed. Nothing was changed"):
         add({"id": "a", "title": "A"})
@@ -432,7 +432,7 @@ def test_a_merge_needs_space_for_the_databases_and_words_that_it_copies(
     toy: IndexFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = segment_of(toy, 1).database.stat().st_size
-    monkeypatch.setattr("engine.index.generations.publish.free_bytes", lambda _: (1 << 20) + size + 40 * 1200)
+    monkeypatch.setattr("engine.reindex.runs.run.count_free_bytes", lambda _: (1 << 20) + size + 40 * 1200)
     with pytest.raises(GenerationError, match="bytes free, about [0-9,]* needed"):
         index_sources(toy, Order(settings=IndexSettings(device="cpu"), republish=True), silent)
 
