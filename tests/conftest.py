@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import traceback
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +31,7 @@ from engine.receipts import FileReceipt, open_json
 from engine.records.generation import SegmentReceipt
 from engine.reindex.generation.order import Order, Report
 from engine.reindex.runs.run import index_sources
+from tests.warmprocess import find_warm_process
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -255,13 +257,33 @@ def engine(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def engine_process(tmp_path: Path) -> Command:
-    """Run a command in a process of its own; otherwise like ``engine``."""
+    """Run a command in a process of its own, with tmp_path as the current folder; forked, as tests/warmprocess.py says."""
 
-    def run(*args: str | Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
+        streams = [tmp_path / f"stdout-{uuid.uuid4().hex}", tmp_path / f"stderr-{uuid.uuid4().hex}"]
+        arguments = list(map(str, args))
+        process = find_warm_process().fork(arguments, tmp_path, *streams, command_environment(tmp_path), "")
+        code = process.wait(timeout=240)
+        return subprocess.CompletedProcess(["engine", *arguments], code, *(take_text(path) for path in streams))
+
+    return run
+
+
+def take_text(path: Path) -> str:
+    """Read a file, and delete it."""
+    text = path.read_text(encoding="utf-8")
+    path.unlink()
+    return text
+
+
+@pytest.fixture
+def new_process(tmp_path: Path) -> Command:
+    """Run a command in a process that is started for it; otherwise like ``engine_process``."""
+
+    def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "engine", *map(str, args)]
-        settings.setdefault("env", command_environment(tmp_path))
-        options = {"capture_output": True, "text": True, "cwd": tmp_path, "timeout": 240}
-        return subprocess.run(command, **{**options, **settings})  # type: ignore[call-overload,no-any-return]
+        environment = command_environment(tmp_path)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, timeout=240)
 
     return run
 

@@ -237,10 +237,10 @@ def test_a_mistake_gets_one_clear_line_and_its_exit_code(
     ],
 )
 def test_a_command_says_the_same_in_a_process_of_its_own(
-    toy: IndexFolder, engine: Run, engine_process: Run, args: tuple[str, ...]
+    toy: IndexFolder, engine: Run, new_process: Run, args: tuple[str, ...]
 ) -> None:
     """Most tests run commands in their own process: this is what they rely on."""
-    here, there = engine(*args), engine_process(*args)
+    here, there = engine(*args), new_process(*args)
     assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
     assert here.stdout or here.stderr
 

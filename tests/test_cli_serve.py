@@ -128,7 +128,7 @@ def test_the_server_is_reached_by_any_name_of_this_machine(several: Path, name: 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_server_with_its_code(indexes: Path, number: signal.Signals, code: int) -> None:
-    with serving(indexes) as found:
+    with serving(indexes, is_new=True) as found:
         lines = [found.connect() for _ in range(3)]  # idle, half a head, kept open after an answer
         try:
             lines[1].sendall(b"GET / HT")
@@ -230,7 +230,7 @@ def test_a_token_is_asked_for_and_written_nowhere(indexes: Path, tmp_path: Path,
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     given = ("--token-file", str(tmp_path / "token")) if is_file else ()
     settings = {"ENGINE_TOKEN": "x" * 32} if is_file else {"ENGINE_TOKEN": TOKEN}
-    with serving(indexes, *given, **settings) as found:
+    with serving(indexes, *given, is_new=True, **settings) as found:  # its arguments can be seen
         assert found.get("/")[0] == 401 and found.get("/healthz")[0] == 200
         assert found.get("/", "Authorization: Bearer " + "x" * 32)[0] == 401
         assert found.get("/", f"Authorization: Bearer {TOKEN}")[0] == 200

@@ -28,6 +28,7 @@ from engine.serve.http.access import build_access
 from engine.serve.http.prefix import ProxyRules
 from engine.serve.work.desk import Desk
 from tests.conftest import CURRENT, ROOT, copy_toy, jsonl, order_of, silent
+from tests.warmprocess import Forked, find_warm_process
 
 PORT = 8000
 BASE = f"http://127.0.0.1:{PORT}"
@@ -121,7 +122,7 @@ def tell(
 class Running:
     """A server in a process of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     port: int
     output: Path
 
@@ -175,16 +176,19 @@ def rest(line: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *args: str, patch: str = "", **settings: str) -> Iterator[Running]:
-    """`engine serve` over the indexes in a folder; patch is run before it begins."""
+def serving(folder: Path, *args: str, patch: str = "", is_new: bool = False, **settings: str) -> Iterator[Running]:
+    """`engine serve` over the indexes in a folder; patch is run before it begins; is_new: not forked, but started."""
     output = folder.parent / f"output-{uuid.uuid4().hex}"
     environment = {name: value for name, value in os.environ.items() if name not in ("ENGINE_INDEX", "ENGINE_TOKEN")}
     environment |= {"ENGINE_INDEXES": str(folder), "PYTHONPATH": str(ROOT), **settings}
-    begin = ["-c", f"{patch}\nfrom engine.cli import main\nmain()"] if patch else ["-m", "engine"]
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, *begin, "serve", "--port", "0", *args], stdout=file, stderr=file, env=environment
-        )
+    arguments = ["serve", "--port", "0", *args]
+    process: subprocess.Popen[bytes] | Forked
+    if is_new:
+        with output.open("wb") as file:
+            command = [sys.executable, "-m", "engine", *arguments]
+            process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+    else:
+        process = find_warm_process().fork(arguments, Path.cwd(), output, output, environment, patch)
     try:
         yield Running(process, port_of(process, output), output)
     finally:
@@ -192,13 +196,14 @@ def serving(folder: Path, *args: str, patch: str = "", **settings: str) -> Itera
         process.wait(timeout=20)
 
 
-def port_of(process: subprocess.Popen[bytes], output: Path) -> int:
+def port_of(process: subprocess.Popen[bytes] | Forked, output: Path) -> int:
     """The port that a server says that it listens at."""
-    for _ in range(1200):
-        if found := re.search(r"^http://127\.0\.0\.1:([0-9]+)/ serves ", output.read_text(), re.MULTILINE):
+    for _ in range(6000):
+        said = output.read_text() if output.exists() else ""
+        if found := re.search(r"^http://127\.0\.0\.1:([0-9]+)/ serves ", said, re.MULTILINE):
             return int(found[1])
         assert process.poll() is None, output.read_text()
-        time.sleep(0.05)
+        time.sleep(0.01)
     pytest.fail(f"the server does not begin: {output.read_text()}")
 
 
