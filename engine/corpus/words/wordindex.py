@@ -326,11 +326,10 @@ class WordIndex:
         """Return the query that ranks the matches of a wording; None if it has no plain and no required term."""
         from tantivy import Occur, Query
 
-        ranking = {
-            key: query
-            for term in wording.wanted
-            for key, query in self._build_ranking(term, alone=term in wording.plain)
-        }
+        ranking: dict[object, tantivy.Query] = {}
+        for terms, alone in ((wording.required, False), (wording.plain, True)):  # a plain term ranks by its parts, too
+            for term in terms:
+                ranking.update(self._build_ranking(term, alone=alone))
         required = [Query.const_score_query(self._build_filter(term), 0.0) for term in wording.required]
         excluded = [self._build_filter(term) for term in wording.excluded]
         if not ranking and not required:
