@@ -225,8 +225,11 @@ class Draft:
 
     def note_source(self, file: SourceFile) -> int:
         """Record a file that this generation is made from, before it is read; return its key."""
-        same = "SELECT min(file_id) FROM sources WHERE file_id > 0 AND (path = ? OR (n_bytes, sha256) = (?, ?))"
-        (file_id,) = self.connection.execute(same, (file.path, file.n_bytes, file.sha256)).fetchone()
+        same = (
+            "SELECT file_id FROM sources s WHERE file_id > 0 AND (path = ?1 OR (n_bytes, sha256) = (?2, ?3))"
+            " AND id = (SELECT max(id) FROM sources WHERE file_id = s.file_id) ORDER BY path != ?1, file_id LIMIT 1"
+        )
+        (file_id,) = self.connection.execute(same, (file.path, file.n_bytes, file.sha256)).fetchone() or (None,)
         values = (file.name, file.path, file.n_bytes, file.sha256, file.format, file.release)
         source_id = self.read_last_source() + 1
         self.connection.execute(

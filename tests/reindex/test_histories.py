@@ -24,7 +24,7 @@ from engine.reindex.generation.verify import verify
 from engine.reindex.runs.compaction import compact_index
 from engine.reindex.runs.rollback import roll_back
 from engine.reindex.runs.run import index_sources
-from tests.conftest import CURRENT, TOY_MODEL, examples, order_of, silent
+from tests.conftest import CURRENT, TOY_MODEL, examples, jsonl, order_of, silent, spare_export
 
 WORDS = ("gout", "knee", "lupus", "colchicine", "pain", "trial")
 ROWS = st.lists(
@@ -58,6 +58,7 @@ class Histories(RuleBasedStateMachine):
         for folder in self.folders.values():
             shutil.copytree(CURRENT / "encoders", folder.path / "encoders")  # spares the export
         self.release = 0
+        self.deleted: set[str] = set()  # by PubMed
         first = [
             (1, ["gout"], 2000),
             (2, ["knee", "pain"], 2001),
@@ -135,10 +136,20 @@ class Histories(RuleBasedStateMachine):
     def a_file_changes(self, name: str, rows: list[tuple[int, list[str], int]], full: bool) -> None:
         self.write(name, rows)
         self.run(name, full=full)
+        with open_index(self.folders[MANY].path) as index:
+            given = {f"r{n}" for n, *_ in rows if str(n) not in self.deleted}
+            assert given <= {record.record_id for record in index.abstracts()}
+
+    @rule(full=st.booleans())
+    def a_file_moves(self, full: bool) -> None:
+        (self.place / "1.jsonl").replace(self.place / "2.jsonl")
+        self.run("2", full=full)
+        shutil.copy(self.place / "2.jsonl", self.place / "1.jsonl")
 
     @rule(pmids=st.frozensets(st.sampled_from(["1", "3", "5", "7", "21"]), min_size=1, max_size=2))
     def pubmed_deletes(self, pmids: frozenset[str]) -> None:
         self.release += 1
+        self.deleted |= pmids
         gone = "".join(f"<PMID Version='1'>{pmid}</PMID>" for pmid in sorted(pmids))
         path = self.place / f"pubmed26n{self.release:04d}.xml"
         path.write_text(f"<PubmedArticleSet><DeleteCitation>{gone}</DeleteCitation></PubmedArticleSet>")
@@ -185,3 +196,18 @@ class TestHistories(Histories.TestCase):  # type: ignore[misc, name-defined]
 @pytest.mark.slow
 class TestManyHistories(Histories.TestCase):  # type: ignore[misc, name-defined]
     settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+
+
+def test_a_file_with_an_earlier_content_of_another_one_is_a_file_of_its_own(tmp_path: Path) -> None:
+    folder = spare_export(IndexFolder(tmp_path / "index"))
+    other, gout = ({"id": name, "title": f"{name} in adults", "abstract": "Pain."} for name in ("lupus", "gout"))
+    for name, row in (("1", gout), ("1", other), ("2", gout)):
+        source = jsonl(tmp_path / f"{name}.jsonl", [row])
+        index_sources(folder, order_of(source, model=str(TOY_MODEL), full=True), silent)
+    with closing(open_corpus(folder.open_current(quick=True))) as corpus:
+        flow = count_flow(corpus)
+    assert [(origin.name, origin.found, origin.left) for origin in flow.origins] == [
+        ("1.jsonl", 1, 1),
+        ("2.jsonl", 1, 1),
+    ]
+    assert (flow.found, flow.duplicates, flow.left) == (2, {}, 2)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import Contribution, MergeRule, Origin, is_same_work
+from engine.corpus.merging.sightings import PUBMED_FILES
 from engine.corpus.storage.rows import dump_abstract, load_abstract, parse_row
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 
@@ -217,11 +218,12 @@ class Contributions:
     def list_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, int]]:
         """Return (key, doc id) of contributions that a file gave before but not when it was read again in this run.
 
-        A file is identified by its path. run_from is the first sources.id of this run; `doubtful` files count as not
-        read. Ordered by key.
+        Files are told apart by file_id, those of PubMed by their path. run_from is the first sources.id of this run;
+        `doubtful` files count as not read. Ordered by key.
         """
-        again = "SELECT path FROM sources WHERE id >= ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
-        sql = f"SELECT id FROM sources WHERE id < ?1 AND path IN ({again})"
+        again = "FROM sources WHERE id >= ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        which = f"file_id IN (SELECT file_id {again}) AND (file_id != {PUBMED_FILES} OR path IN (SELECT path {again}))"
+        sql = f"SELECT id FROM sources WHERE id < ?1 AND {which}"
         earlier = [row[0] for row in self.connection.execute(sql, (run_from, json.dumps(list(doubtful)))).fetchall()]
         if self.base:
             self.base.load_given_by(earlier)

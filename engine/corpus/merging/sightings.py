@@ -37,7 +37,7 @@ _CHANGED = (Fate.TEXT, Fate.METADATA)
 class Sightings:
     """The table sightings of a draft, and the counts of each file that this run reads.
 
-    A file is identified by its path or content; all numbered files of PubMed count as one.
+    A reading is one of the file whose last reading has its path or content; all numbered files of PubMed count as one.
     """
 
     def __init__(self, connection: sqlite3.Connection, base: Base | None) -> None:
