@@ -21,7 +21,8 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-PYTHON = VENV / "bin" / "python"
+FOLDER, ENDING = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")  # of the commands in it
+PYTHON = VENV / FOLDER / f"python{ENDING}"
 LOG = VENV / "install.log"
 CPU_TORCH = "2.13.0"  # a release of which some package indexes serve a CPU build
 SIZES = {
@@ -40,6 +41,11 @@ def stop(message: str, code: int = 1) -> NoReturn:
     """Print what went wrong and leave."""
     print(message, file=sys.stderr, flush=True)
     sys.exit(code)
+
+
+def find_command(name: str) -> Path:
+    """Return the path of a command in .venv."""
+    return VENV / FOLDER / f"{name}{ENDING}"
 
 
 def has_nvidia() -> bool:
@@ -75,11 +81,11 @@ def prepare(*, for_tests: bool) -> None:
 
 def make_environment() -> None:
     """Make .venv, if it is not there."""
-    if (VENV / "bin" / "pip").exists():
+    if find_command("pip").exists():
         return
     say("making the virtual environment .venv")
     if subprocess.run([sys.executable, "-m", "venv", VENV]).returncode:
-        stop("python3 -m venv failed; on Debian: apt-get install python3-venv")
+        stop(f"{sys.executable} -m venv failed; on Debian: apt-get install python3-venv")
 
 
 def install_cpu_torch() -> None:
@@ -96,7 +102,7 @@ def install_cpu_torch() -> None:
 def cpu_build_of_torch() -> str | None:
     """Return "2.13.0+cpu" or the like when pip would install a CPU build of that release, else nothing."""
     asked = ["--dry-run", "--quiet", "--ignore-installed", "--no-deps", "--report", "-", f"torch=={CPU_TORCH}"]
-    done = subprocess.run([PYTHON, "-m", "pip", "install", *asked], capture_output=True, text=True)
+    done = subprocess.run([PYTHON, "-m", "pip", "install", *asked], capture_output=True, encoding="utf-8")
     try:
         metadata = json.loads(done.stdout)["install"][0]["metadata"]
     except (ValueError, LookupError):
@@ -113,7 +119,12 @@ def install(what: str, requirements: Sequence[str]) -> None:
     with (
         LOG.open("a", encoding="utf-8") as log,
         subprocess.Popen(
-            [*command, *requirements], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*command, *requirements],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
         ) as pip,
     ):
         assert pip.stdout is not None
@@ -150,8 +161,8 @@ def install_debian_package(name: str, purpose: str) -> None:
     """Install a command by apt-get where root may, else say what is skipped without it."""
     if shutil.which(name):
         return
-    if os.geteuid() or not shutil.which("apt-get"):
-        say(f"no {name} here: {purpose} will be skipped (apt-get install {name})")
+    if not shutil.which("apt-get") or not os.access("/usr", os.W_OK):
+        say(f"no {name} here: {purpose} will be skipped (on Debian: apt-get install {name})")
         return
     say(f"installing {name}, for {purpose}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import environment
-from environment import ROOT, VENV, say, stop
+from environment import ROOT, say, stop
 
 FOLDERS = ("engine", "tests", "scripts")
 WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -41,7 +41,12 @@ def run(what: str, *commands: Sequence[str]) -> None:
     print(f"== {what} …", end="", flush=True)
     for name, *args in commands:
         done = subprocess.run(
-            [str(VENV / "bin" / name), *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [str(environment.find_command(name)), *args],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
         )
         if done.returncode:
             print(" failed", flush=True)

@@ -8,8 +8,9 @@ import sys
 import environment
 
 QUERY = "painful toe after beer and seafood"
-NEXT = """done. Read on in docs/quickstart.md (first search) or docs/review.md (a review), or use your own files:
-   . .venv/bin/activate
+ACTIVATE = r".venv\Scripts\activate" if environment.ENDING else ". .venv/bin/activate"
+NEXT = f"""done. Read on in docs/quickstart.md (first search) or docs/review.md (a review), or use your own files:
+   {ACTIVATE}
    engine index YOUR_FILE -i mine
    engine search 'your question' -i mine
    engine serve --open"""
@@ -17,7 +18,7 @@ NEXT = """done. Read on in docs/quickstart.md (first search) or docs/review.md (
 
 def engine(*args: str) -> None:
     """Run one command of the engine; leave with its exit code if it fails."""
-    done = subprocess.run([environment.VENV / "bin" / "engine", *args], cwd=environment.ROOT)
+    done = subprocess.run([environment.find_command("engine"), *args], cwd=environment.ROOT)
     if done.returncode:
         sys.exit(done.returncode)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.corpus.words.folding import get_stemmer, locate_words, split_words
 from engine.corpus.words.wording import is_stop_word
+from engine.platform import lower_priority
 
 _LONGEST = 3  # words of a phrase
 _LEAST = 2  # texts of a group that have a term
@@ -78,8 +78,7 @@ def _name_here(texts: Sequence[str], groups: Sequence[int], n_groups: int, n_ter
 
 def _send_names() -> None:
     """Run the process: name the groups that come by stdin, and send the names by stdout."""
-    if hasattr(os, "nice"):
-        os.nice(_NICENESS)
+    lower_priority(_NICENESS)
     sys.stdout.write(json.dumps(_name_here(*json.load(sys.stdin.buffer))))
 
 
