@@ -720,10 +720,10 @@ class IndexSettings:
         "auto",
         SettingOption(
             "device",
-            "Device to encode on.",
+            "Device to encode on: mps is the GPU of a Mac.",
             '"auto"',
             "auto",
-            choices=("auto", "cpu", "cuda"),
+            choices=("auto", "cpu", "cuda", "mps"),
             flags=("--device",),
             in_environment=True,
         ),

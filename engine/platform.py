@@ -333,6 +333,13 @@ def read_processor_lines() -> list[str]:
         return []
 
 
+def has_apple_gpu() -> bool:
+    """Return whether this is a Mac with a processor of Apple, whose GPU torch calls mps."""
+    import platform
+
+    return _IS_MAC and platform.machine() == "arm64"
+
+
 def lower_priority(niceness: int) -> None:
     """Let other processes go before this one; niceness is from 1 to 19, of which Windows knows one step."""
     with suppress(OSError):

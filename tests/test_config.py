@@ -101,7 +101,7 @@ def test_hybrid_and_recipe_are_checked(folder: Path) -> None:
         ("keep_generations = 1.5", "expected a whole number"),
         ("keep_generations = true", "expected a whole number"),
         ("[guard]\nmax_deleted_share = 10", "guard.max_deleted_share is 10 .*expected a number from 0 to 1"),
-        ("device = 'tpu'", "device is 'tpu' .*expected one of auto, cpu, cuda"),
+        ("device = 'tpu'", "device is 'tpu' .*expected one of auto, cpu, cuda, mps"),
         ("[sources]\npath = 'a'", r"\[sources\] is one table, expected a list of them: \[\[sources\]\]"),
         ("sources = [3]", "sources holds 3, expected path = 'FILE, FOLDER or GLOB'"),
         ("[[sources]]\nformat = 'RIS'", "sources holds .*expected path"),

@@ -32,7 +32,7 @@ from engine.collect.fetch.client import (
 )
 from engine.collect.fetch.listing import NAME, list_updates
 from engine.phrases import pluralize
-from engine.platform import count_free_bytes, sync_file, sync_path
+from engine.platform import count_free_bytes, replace_path, sync_file, sync_path
 
 _N_RECHECKED = 5  # newest files whose MD5 is checked in every run: PubMed sometimes replaces a file the next day
 _GIVE_UP_AFTER = 3  # consecutive files for which the mirror failed
@@ -163,7 +163,7 @@ def _fetch_once(mirror: Mirror, name: str, folder: Path) -> None:
                 raise TransferError(text, Cause.MIRROR)
         _check_content(part, expected)
         with _explain_disk_failures(part):
-            part.replace(folder / name)
+            replace_path(part, folder / name)
             sync_path(folder)  # so that the new name survives a crash
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from engine.corpus.words.folding import fold_text, get_stemmer
 from engine.corpus.words.wordindex import ID, LOCKS, STEMS, TEXT, TITLE
 from engine.errors import CorpusError
+from engine.platform import replace_path
 from engine.records.generation import DocIds
 from engine.stamps import carry, read_identity
 
@@ -113,7 +114,8 @@ def _move_segments(source: Path, target: Path, segments: Sequence[_Content]) -> 
     for segment in segments:
         for file in source.glob(f"{segment['segment_id'].replace('-', '')}.*"):
             before = read_identity(file)
-            carry(before, read_identity(file.rename(target / file.name)))
+            replace_path(file, target / file.name)
+            carry(before, read_identity(target / file.name))
 
 
 def _put_back(folder: Path, aside: Path) -> None:

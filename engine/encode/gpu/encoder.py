@@ -16,7 +16,7 @@ from engine.encode.gpu.library import LibraryRunner, open_library
 from engine.encode.gpu.selfcheck import Runner, choose_runner
 from engine.encode.original.packedmodel import PackedRunner
 from engine.encode.original.transformer import TransformerEncoder
-from engine.encode.texts.probes import CHECK_TEXTS
+from engine.encode.texts.probes import CHECK_TEXTS, find_difference
 from engine.encode.texts.tokens import PromptedTokenizer, Tokens, load_tokenizer
 from engine.errors import EncoderError
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
@@ -24,16 +24,23 @@ from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 _log = logging.getLogger(__name__)
 
 _PAGE = 8192  # texts for each device
+_APPLE = "mps"  # torch's name for the GPU of a Mac
+_FULL = "MPS backend out of memory"  # how the message begins when its memory runs out
 
 
-def open_gpu_encoder(folder: Path, identity: EncoderIdentity, *, exact: bool = False) -> _GpuEncoder:
-    """Open a sentence-transformers folder on every visible GPU, in fp16 where all of them support it.
+def open_gpu_encoder(
+    folder: Path, identity: EncoderIdentity, kind: str = "cuda", *, exact: bool = False
+) -> _GpuEncoder:
+    """Open a sentence-transformers folder on every visible GPU of a kind, in fp16 where all of them support it.
 
+    kind: "cuda", or "mps" for the GPU of a Mac, of which there is one.
     exact: use fp32 on all of them.
 
     Raises:
         EncoderError: there is no GPU, or it can't run the model.
     """
+    if kind == _APPLE:
+        return _GpuEncoder(folder, identity, [_APPLE], torch.float32 if exact else torch.float16)
     n = torch.cuda.device_count()
     half = not exact and n > 0 and all(torch.cuda.get_device_capability(i) >= (7, 0) for i in range(n))
     return _GpuEncoder(
@@ -69,15 +76,29 @@ class _GpuEncoder:
         how = {"prompt": identity.document_prompt, "task": "document", "truncate_dim": identity.dim}
         self._exact: Runner = LibraryRunner(loaded.model, devices[:1], how)
         try:
-            expected, tokens = loaded.encode_reference(CHECK_TEXTS), self._tokenizer.tokenise(CHECK_TEXTS)
+            expected, tokens = self._encode_reference(loaded, folder), self._tokenizer.tokenise(CHECK_TEXTS)
             self._library: Runner = open_library(loaded.model, devices, dtype, CHECK_TEXTS, expected, how)
             self._runner: Runner = self._library
             bert = getattr(loaded.model[0], "auto_model", None)  # a Router has none
-            if len(devices) == 1 and identity.is_plain and bert is not None:  # several devices have the library's pool
+            # Several devices have the library's pool; on a Mac the packed model would take one text after the other.
+            if len(devices) == 1 and devices[0] != _APPLE and identity.is_plain and bert is not None:
                 build_packed = partial(PackedRunner, bert, identity.pooling, identity.max_length, dtype)
                 self._runner = choose_runner(self._library, build_packed, CHECK_TEXTS, tokens, expected)
         except Exception as err:
             raise self._describe(err) from err
+
+    def _encode_reference(self, loaded: TransformerEncoder, folder: Path) -> Vectors:
+        """Return the vectors of the check texts in fp32: float32 (n, dim). Those of a Mac's GPU are checked by its CPU.
+
+        Raises:
+            RuntimeError: they differ.
+        """
+        expected = loaded.encode_reference(CHECK_TEXTS)
+        if self._name == _APPLE:
+            reference = TransformerEncoder(folder, self._identity, "cpu").encode_reference(CHECK_TEXTS)
+            if reason := find_difference(expected, reference):
+                raise RuntimeError(f"other vectors than on the CPU: {reason}")
+        return expected
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -127,7 +148,11 @@ class _GpuEncoder:
         for runner in {id(runner): runner for runner in (self._runner, self._library, self._exact)}.values():
             runner.close()
         del self._runner, self._library, self._exact
-        torch.cuda.empty_cache()
+        self._release_memory()
+
+    def _release_memory(self) -> None:
+        """Give memory that no tensor uses back to the devices."""
+        (torch.mps if self._name == _APPLE else torch.cuda).empty_cache()
 
     def _describe_runner(self) -> str:
         """Return the way that the model runs: "torch float16, packed, on cuda:0"."""
@@ -156,10 +181,11 @@ class _GpuEncoder:
         while True:
             try:
                 return runner.encode(texts, tokens)
-            except torch.OutOfMemoryError:
-                if runner.size // 2 < runner.smallest:
+            except RuntimeError as err:
+                is_full = isinstance(err, torch.OutOfMemoryError) or str(err).startswith(_FULL)
+                if not is_full or runner.size // 2 < runner.smallest:
                     raise
-            torch.cuda.empty_cache()  # only here are the tensors of the failed batch free
+            self._release_memory()  # only here are the tensors of the failed batch free
             runner.size //= 2
             _log.warning("%s ran out of memory: batches of %d from now on", self._name, runner.size)
 

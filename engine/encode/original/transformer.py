@@ -34,6 +34,8 @@ class TransformerEncoder:
         """
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise EncoderError("no CUDA device is available here. Use --device cpu, or install the [gpu] extra")
+        if device == "mps" and not torch.backends.mps.is_available():
+            raise EncoderError("no GPU of a Mac is available here (device mps). Use --device cpu")
         tower, name = identity.query_tower, identity.query_tower.model if identity.query_tower else ""
         layout = _read_as(folder, identity.pooling)
         self.documents = layout.documents

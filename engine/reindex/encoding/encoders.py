@@ -24,7 +24,7 @@ from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.publish import install_encoder
 from engine.options import DEFAULT_MODEL, RECIPE_NAMES, IndexSettings
-from engine.platform import replace_path
+from engine.platform import has_apple_gpu, replace_path
 from engine.progress import Progress
 from engine.records.encoder import EncoderIdentity
 
@@ -136,7 +136,7 @@ def prepare_encoders(
 ) -> tuple[Encoder, OnnxEncoder]:
     """Return the encoder for the corpus and the one for queries; the latter is installed in the index folder.
 
-    The first one is to be closed. device is "auto", "cpu" or "cuda".
+    The first one is to be closed. device is "auto", "cpu", "cuda" or "mps".
 
     Raises:
         EncoderError: the model can't be exported, or can't be used on this device.
@@ -144,16 +144,24 @@ def prepare_encoders(
     """
     queries = OnnxEncoder(_prepare_query_encoder(folder, choice, progress))
     on_cpu = CpuEncoder(queries, partial(_find_model, choice), exact=choice.is_exact)
-    if choice.identity.precision == "int8" and device == "cuda":
+    kind = _choose_gpu(device)
+    if choice.identity.precision == "int8" and device in ("cuda", "mps"):
         raise EncoderError("an int8 encoder runs on a CPU only. Use --device cpu, or --precision fp32 --re-encode")
-    if choice.identity.precision == "int8" or device == "cpu" or (device == "auto" and not _has_nvidia()):
+    if choice.identity.precision == "int8" or kind is None:
         return on_cpu, queries
     try:
-        return _open_on_cuda(choice), queries
+        return _open_on_gpu(choice, kind), queries
     except EngineError:
-        if device == "cuda":
+        if device == kind:
             raise
         return on_cpu, queries
+
+
+def _choose_gpu(device: str) -> str | None:
+    """Return the kind of GPU to encode on, "cuda" or "mps"; None for the CPU."""
+    if device != "auto":
+        return None if device == "cpu" else device
+    return "cuda" if _has_nvidia() else "mps" if has_apple_gpu() else None
 
 
 def _has_nvidia() -> bool:
@@ -161,8 +169,8 @@ def _has_nvidia() -> bool:
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
-def _open_on_cuda(choice: Choice) -> Encoder:
-    """Open the original model on every GPU.
+def _open_on_gpu(choice: Choice, kind: str) -> Encoder:
+    """Open the original model on every GPU of a kind: "cuda" or "mps".
 
     It runs in half precision under the fingerprint of fp32. That the vectors match is checked when it is loaded.
 
@@ -175,8 +183,10 @@ def _open_on_cuda(choice: Choice) -> Encoder:
     try:
         from engine.encode.gpu.encoder import open_gpu_encoder
     except ImportError as err:
-        raise MissingExtraError("torch with sentence-transformers (needed for --device cuda)", "[gpu]") from err
-    return open_gpu_encoder(folder, choice.identity, exact=choice.is_exact)
+        raise MissingExtraError(
+            f"torch with sentence-transformers (needed for --device {kind})", "[gpu]" if kind == "cuda" else "[cpu]"
+        ) from err
+    return open_gpu_encoder(folder, choice.identity, kind, exact=choice.is_exact)
 
 
 def _find_model(choice: Choice) -> Path:

@@ -297,3 +297,62 @@ def test_other_kinds_have_the_vectors_of_documents(kind: str, texts: list[str], 
     assert (found.vectors * theirs).sum(axis=1).min() >= 0.9999
     with pytest.raises(EncoderError, match="encodes documents only"):
         encoder.encode_queries(texts[:1])
+
+
+@pytest.fixture
+def apple(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A Mac's GPU that is really the CPU; the list says on which device each model was loaded, and what was freed."""
+    from engine.encode.original import transformer
+
+    load, asked = transformer._load, []
+
+    def load_on_cpu(folder: Path, layout: Any, device: str) -> SentenceTransformer:
+        asked.append(device)
+        return load(folder, layout, "cpu")
+
+    monkeypatch.setattr(transformer, "_load", load_on_cpu)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: asked.append("freed"))
+    return asked
+
+
+def test_a_mac_encodes_on_its_gpu_with_the_vectors_of_the_cpu(apple: list[str], texts: list[str]) -> None:
+    encoder = open_gpu_encoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "mps", exact=True)
+    theirs = SentenceTransformer(str(TOY_MODEL), device="cpu").encode(texts, normalize_embeddings=True)
+    done = encoder.encode(texts)
+    assert (done.vectors * theirs).sum(axis=1).min() >= 0.9999
+    assert done.made_by == "torch float32, sentence-transformers, on mps"
+    encoder.close()
+    assert apple == ["mps", "cpu", "freed"]
+
+
+def test_a_mac_gets_smaller_batches_when_its_memory_is_full(apple: list[str], texts: list[str]) -> None:
+    encoder = open_gpu_encoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "mps", exact=True)
+    real, tried = encoder._library.encode, []
+
+    def run_out(texts: Any, tokens: Any) -> Any:
+        tried.append(encoder._library.size)
+        if encoder._library.size > 64:
+            raise RuntimeError("MPS backend out of memory (MPS allocated: 9.06 GB)")
+        return real(texts, tokens)
+
+    encoder._library.encode = run_out  # type: ignore[method-assign]
+    assert len(encoder.encode(texts).vectors) == len(texts)
+    assert tried == [256, 128, 64] and apple.count("freed") == 2
+
+
+def test_a_mac_whose_gpu_gives_other_vectors_is_refused(apple: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.encode.original.transformer import TransformerEncoder
+
+    right = TransformerEncoder.encode_reference
+    monkeypatch.setattr(
+        TransformerEncoder, "encode_reference", lambda self, texts: right(self, texts)[:: -1 if apple[1:] else 1]
+    )
+    with pytest.raises(EncoderError, match=r"toy failed on mps: other vectors than on the CPU: .* Use --device cpu"):
+        open_gpu_encoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "mps")
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is a GPU of a Mac")
+def test_a_missing_gpu_of_a_mac_is_an_error() -> None:
+    with pytest.raises(EncoderError, match=r"no GPU of a Mac is available here \(device mps\). Use --device cpu"):
+        open_gpu_encoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "mps")

@@ -16,6 +16,7 @@ from engine.errors import EncoderError, EncoderMismatchError
 from engine.index.generations.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.query.index import Index, get_generation
+from engine.reindex.encoding import encoders
 from engine.reindex.generation.order import Order, Report
 from engine.reindex.reports.summary import format_status
 from engine.reindex.runs.run import index_sources
@@ -173,3 +174,33 @@ def test_blank_queries_stay_blank_behind_a_prompt(tmp_path: Path) -> None:
         index.search("\u200b", mode="semantic")
     manifest = json.loads(next(folder.glob("generations/*/manifest.json")).read_text())
     assert manifest["encoder"]["query_prompt"] == "query: "
+
+
+@pytest.mark.parametrize(
+    ("device", "nvidia", "apple", "chosen"),
+    [
+        ("auto", True, True, "cuda"),
+        ("auto", False, True, "mps"),
+        ("auto", False, False, None),
+        ("cpu", True, True, None),
+        ("cuda", False, True, "cuda"),
+        ("mps", True, False, "mps"),
+    ],
+)
+def test_auto_takes_an_nvidia_gpu_then_that_of_a_mac(
+    device: str, nvidia: bool, apple: bool, chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "_has_nvidia", lambda: nvidia)
+    monkeypatch.setattr(encoders, "has_apple_gpu", lambda: apple)
+    assert encoders._choose_gpu(device) == chosen
+
+
+def test_a_mac_whose_torch_has_no_gpu_encodes_on_its_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "_has_nvidia", lambda: False)
+    monkeypatch.setattr("engine.platform._IS_MAC", True)
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert build(tmp_path / "toy", TOY_MODEL, device="auto").counts.encoded == 40
+    with pytest.raises(EncoderError, match=r"no GPU of a Mac is available here \(device mps\). Use --device cpu"):
+        build(tmp_path / "other", TOY_MODEL, device="mps")
+    with pytest.raises(EncoderError, match="an int8 encoder runs on a CPU only"):
+        build(tmp_path / "third", TOY_MODEL, device="mps", precision="int8")
