@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from engine.reindex.copies.archive import ENDING, ArchiveWriter, Member, walk_ar
 from engine.reindex.copies.backupreceipt import BACKUP, BackupReceipt, dump_backup
 from engine.reindex.copies.part import hold_part, publish_part, sync_tree
 from engine.reindex.copies.pin import PinnedIndex, pin_index
+from engine.reindex.intake.queries import list_fetched_files
 
 _COPIED = ("index.toml", "nightly.jsonl", "watches.json")  # files that change in place, beside databases
 _PASSED = (
@@ -38,6 +40,7 @@ _PASSED = (
     "encoders",
     "building",
     "shards",
+    "queries",  # of which what is whole is copied
     BACKUP,
 )
 _SIDES = ("-wal", "-shm", "-journal", ".tmp")  # endings of files that belong to another
@@ -137,7 +140,33 @@ def _copy_loose_files(folder: IndexFolder, pinned: PinnedIndex, to: Path) -> tup
             (to / path.name).write_bytes(path.read_bytes())
         elif path.name not in _PASSED and not path.name.endswith(_SIDES) and path.name[0] != ".":
             notes.append(f"{path} is left out: it is no part of an index")
-    return {path.name: path for path in sorted(to.iterdir())}, notes
+    _copy_fetched(folder.path, to)
+    return {path.relative_to(to).as_posix(): path for path in sorted(to.rglob("*")) if path.is_file()}, notes
+
+
+def _copy_fetched(index: Path, to: Path) -> None:
+    """Copy what was fetched for the queries of an index.
+
+    A run may remove old files meanwhile, after it has written the one that replaces them: then all are listed again.
+
+    Raises:
+        FileNotFoundError: files keep vanishing.
+        OSError: a file can't be read or written.
+    """
+    for is_last in (False, False, True):
+        try:
+            for path in list_fetched_files(index):
+                target = to / path.relative_to(index)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix == ".json":  # replaced by the next fetch; the others never change
+                    target.write_bytes(path.read_bytes())
+                else:
+                    durable.share_file(path, target)
+            return
+        except FileNotFoundError:
+            if is_last:
+                raise
+            shutil.rmtree(to / "queries", ignore_errors=True)
 
 
 def _list_pieces(pinned: PinnedIndex, loose: Mapping[str, Path]) -> list[_BackupFile]:

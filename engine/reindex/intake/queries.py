@@ -7,7 +7,9 @@ folder tells what was fetched when.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -31,6 +33,8 @@ _FULL_EVERY = timedelta(days=30)  # a service may have changed a record without 
 _OVERLAP = timedelta(days=2)  # with the last fetch, since dates of services are those of their time zone
 _STALE = timedelta(days=7)  # an interrupted fetch that is older begins anew
 _N_NAMED = 5  # records that did not come
+_ENOUGH = 0.9  # of the records of the last full fetch, for a new one to replace it
+_FOLDER = "queries"  # of an index, with a folder for each query
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,10 @@ def fetch_queries(
         lacks += f", {done.n_counted:,} were counted" if done.n_counted > done.n_records + len(done.missing) else ""
         kind = "all records" if done.is_full else "new and changed records"
         say(f"{source.describe()}: {kind}: {pluralize(done.n_records, 'record')}{lacks}")
+        if done.is_full:
+            note = _replace_older(resolve_pattern(base, source), source)
+            if note:
+                say(f"{source.describe()}: {note}")
     return DownloadResult((), tuple(names), tuple(failures))
 
 
@@ -184,6 +192,47 @@ def _remove_other_parts(folder: Path, task: FetchTask) -> None:
             part.unlink(missing_ok=True)
 
 
+def _replace_older(folder: Path, source: SourcePattern) -> str:
+    """Delete the files that the last fetch, which was of everything, makes superfluous; return what was done, or "".
+
+    They are kept if the last fetch lacks records, or has far fewer than the one of everything before it.
+    """
+    *before, last = _read_state(folder, source)
+    kind = _KINDS[str(source.service)]
+    made = {path for stem in ("all", "changed-since-") for path in folder.glob(f"{stem}*{kind.suffix}")}
+    older = sorted(path for path in made if path.name != last.name)
+    full = next((one for one in reversed(before) if one.is_full), last)
+    if last.missing or last.n_records < last.n_counted or last.n_records < _ENOUGH * full.n_records:
+        return f"{pluralize(len(older), 'older file')} kept, since not everything came again" if older else ""
+    _write_state(folder, source, [last])
+    for path in older:
+        path.unlink(missing_ok=True)
+    n_removed = pluralize(len(older), "older file")
+    return f"{n_removed} removed, since {last.name} holds all that the query finds now" if older else ""
+
+
+def list_fetched_files(base: Path) -> Iterator[Path]:
+    """Yield what was fetched for the queries of an index and is whole, each after the file that tells about it.
+
+    base: the folder of the index.
+    """
+    for path in sorted((base / _FOLDER).glob("*.json")):
+        yield path
+        yield from sorted(one for one in path.with_suffix("").glob("*") if one.is_file() and one.suffix != ".part")
+
+
+def date_fetched_files(base: Path) -> None:
+    """Give the files of queries that were copied the times of their fetches, by which sources are read in order.
+
+    base: the folder of the index. A file that nothing tells about keeps its time.
+    """
+    for path in (base / _FOLDER).glob("*.json"):
+        for row in _parse_state(path).get("fetches", ()):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                moment = datetime.fromisoformat(row["started"]).timestamp()
+                os.utime(path.with_suffix("") / Path(row["name"]).name, (moment, moment))
+
+
 def _get_state_path(folder: Path) -> Path:
     """Return the file that tells what was fetched into a folder."""
     return folder.with_name(f"{folder.name}.json")
@@ -192,11 +241,20 @@ def _get_state_path(folder: Path) -> Path:
 def _read_state(folder: Path, source: SourcePattern) -> list[_Fetched]:
     """Return what was fetched, the oldest first; none if nothing was, or the file is damaged."""
     try:
-        state: Any = json.loads(_get_state_path(folder).read_text(encoding="utf-8"))
+        state = _parse_state(_get_state_path(folder))
         rows = state["fetches"] if state["query"] == source.query else []
         return [_Fetched(**(row | {"missing": tuple(row["missing"])})) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return []
+
+
+def _parse_state(path: Path) -> dict[str, Any]:
+    """Return the content of a file that tells what was fetched; {} if there is none, or it is damaged."""
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
 
 
 def _write_state(folder: Path, source: SourcePattern, fetches: Sequence[_Fetched]) -> None:

@@ -1,6 +1,7 @@
 """Backups: equal to the index, of one moment, checked, and never half-made. Restored ones answer as the index did."""
 
 import io
+import json
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -74,6 +75,25 @@ def test_a_restored_index_is_equal_and_answers_equally(both: IndexFolder, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["indexes", "other", name])
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["new"]
     assert add_rows(restored, tmp_path, {"id": "new-1", "title": "Febuxostat"}).published  # it goes on
+
+
+@FORMS
+def test_what_was_fetched_for_queries_is_backed_up_in_its_order(both: IndexFolder, tmp_path: Path, name: str) -> None:
+    queries = both.path / "queries"
+    (queries / "pubmed-1").mkdir(parents=True)
+    started = {"all.xml.gz": "2026-01-01T03:00:00+00:00", "changed-since-1.xml.gz": "2026-01-02T03:00:00+00:00",
+               "changed-since-1-2.xml.gz": "2026-01-03T03:00:00+00:00"}  # fmt: skip
+    for file in started:
+        (queries / "pubmed-1" / file).write_text(file)
+    (queries / "pubmed-1" / "changed-since-2.xml.gz.part").write_text("half")
+    rows = [{"name": file, "started": moment} for file, moment in started.items()] + [{"name": "", "started": "?"}]
+    (queries / "pubmed-1.json").write_text(json.dumps({"fetches": rows}))
+    make_backup(both, tmp_path / name, silent)
+    restored = IndexFolder(tmp_path / "other" / "new")
+    restore_index(tmp_path / name, restored, silent)
+    found = sorted(restored.path.glob("queries/pubmed-1/*"), key=lambda path: path.stat().st_mtime_ns)
+    assert [(path.name, path.read_text()) for path in found] == [(file, file) for file in started]
+    assert (restored.path / "queries" / "pubmed-1.json").read_bytes() == (queries / "pubmed-1.json").read_bytes()
 
 
 def headers_of(path: Path) -> list[tarfile.TarInfo]:

@@ -83,9 +83,35 @@ def test_everything_again_after_a_month_or_without_the_file(library: Library, tm
     alter_state(tmp_path, 2)
     assert spend_night(tmp_path, query)[0].names == ("all-2.xml.gz",)
     (tmp_path / query.path / "all-2.xml.gz").unlink()
-    assert spend_night(tmp_path, query)[0].names == ("all-2.xml.gz",)
+    assert spend_night(tmp_path, query)[0].names == ("all.xml.gz",)
     next(tmp_path.glob("queries/*.json")).write_text("{")
-    assert spend_night(tmp_path, query)[0].names == ("all-3.xml.gz",)
+    assert spend_night(tmp_path, query)[0].names == ("all-2.xml.gz",)
+    assert list(kept(tmp_path)) == ["all-2.xml.gz"]
+
+
+def test_a_fetch_of_everything_replaces_the_older_files(library: Library, tmp_path: Path) -> None:
+    query = source(library)
+    spend_night(tmp_path, query)
+    library.add(Paper(4, entered=TODAY))
+    spend_night(tmp_path, query)
+    alter_state(tmp_path, 31)
+    _, said = spend_night(tmp_path, query)
+    assert said == ["pubmed: gout: all records: 4 records",
+                    "pubmed: gout: 2 older files removed, since all-2.xml.gz holds all that the query finds now"]  # fmt: skip
+    assert kept(tmp_path) == {"all-2.xml.gz": ["1", "2", "3", "4"]}
+    (path,) = tmp_path.glob("queries/*.json")
+    assert [row["name"] for row in json.loads(path.read_text())["fetches"]] == ["all-2.xml.gz"]
+    assert spend_night(tmp_path, query)[1] == ["pubmed: gout: new and changed records: 1 record"]
+
+
+def test_older_files_stay_if_not_everything_came_again(library: Library, tmp_path: Path) -> None:
+    query = source(library)
+    spend_night(tmp_path, query)
+    alter_state(tmp_path, 31)
+    library.gone = {2}
+    _, said = spend_night(tmp_path, query)
+    assert said[1:] == ["pubmed: gout: 1 older file kept, since not everything came again"]
+    assert list(kept(tmp_path)) == ["all.xml.gz", "all-2.xml.gz"]
 
 
 def test_a_service_that_fails_does_not_stop_the_others_and_is_asked_again(library: Library, tmp_path: Path) -> None:
