@@ -30,6 +30,7 @@ from engine.options import SETTINGS, IndexSettings
 from engine.receipts import FileReceipt, open_json
 from engine.records.generation import SegmentReceipt
 from engine.reindex.generation.order import Order, Report
+from engine.reindex.measures.otherfields import QUESTIONS
 from engine.reindex.runs.run import index_sources
 from tests.warmprocess import find_warm_process
 
@@ -160,6 +161,12 @@ def sign_again(folder: IndexFolder) -> None:
     folder.pointer.write_text(folder.format_pointer(manifest.generation))
 
 
+def measure_little(patch: pytest.MonkeyPatch) -> None:
+    """Let a new index of thousands search few texts for its standards, where a test is about something else."""
+    patch.setattr("engine.reindex.measures.standards.QUESTIONS", QUESTIONS[:10])
+    patch.setattr("engine.reindex.measures.standards._RECORDS", 10)
+
+
 def forget_standards(folder: IndexFolder) -> None:
     """Make the current generation one of an engine that gave no verdicts."""
     number = folder.read_pointer()
@@ -260,9 +267,9 @@ def engine_process(tmp_path: Path) -> Command:
     """Run a command in a process of its own, with tmp_path as the current folder; forked, as tests/warmprocess.py says."""
 
     def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
-        streams = [tmp_path / f"stdout-{uuid.uuid4().hex}", tmp_path / f"stderr-{uuid.uuid4().hex}"]
+        streams = tmp_path / f"stdout-{uuid.uuid4().hex}", tmp_path / f"stderr-{uuid.uuid4().hex}"
         arguments = list(map(str, args))
-        process = find_warm_process().fork(arguments, tmp_path, *streams, command_environment(tmp_path), "")
+        process = find_warm_process().fork(arguments, streams, command_environment(tmp_path), tmp_path)
         code = process.wait(timeout=240)
         return subprocess.CompletedProcess(["engine", *arguments], code, *(take_text(path) for path in streams))
 

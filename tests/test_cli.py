@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from engine.records.answer import Hit
 from engine.references.values.fields import COLUMNS
 from engine.terminal import dump_json, make_printable
 from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl, segment_of
+from tests.warmprocess import find_warm_process
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
@@ -44,19 +46,15 @@ def on_terminal(folder: Path, *args: str, columns: str = "100") -> str:
         "ENGINE_INDEXES": str(folder),
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, "-m", "engine", *args]
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as running:
-        os.close(theirs)
-        read = b""
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            read += piece
-        running.wait()
+    terminal = Path(os.ttyname(theirs))
+    running = find_warm_process().fork(args, (terminal, terminal), environment, input=terminal)
+    read = b""
+    has_ended = False
+    while select.select([ours], [], [], 0.01)[0] or not has_ended:
+        has_ended = running.poll() is not None
+        if select.select([ours], [], [], 0)[0]:
+            read += os.read(ours, 65536)
+    os.close(theirs)
     os.close(ours)
     return read.decode()
 

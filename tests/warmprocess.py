@@ -66,16 +66,19 @@ class WarmProcess:
     def fork(
         self,
         arguments: Sequence[str],
-        folder: Path,
-        output: Path,
-        errors: Path,
+        streams: tuple[Path, Path],
         environment: Mapping[str, str],
-        patch: str,
+        folder: Path = ROOT,
+        patch: str = "",
+        input: Path = Path(os.devnull),
     ) -> "Forked":
-        """Fork `engine` to run beside others, its streams in files; patch: code that is run before it begins."""
+        """Fork `engine` to run beside others in a folder, its output and its errors going to files or a terminal.
+
+        patch: code that is run before it begins.
+        """
         assert self.process.stdin is not None
         status = Path(tempfile.mkdtemp()) / "status"
-        order = {"folder": str(folder), "streams": [os.devnull, str(output), str(errors)], "status": str(status)}
+        order = {"folder": str(folder), "streams": list(map(str, (input, *streams))), "status": str(status)}
         order |= {"environment": dict(environment), "patch": patch}
         with self._one_at_a_time:
             self.process.stdin.write(json.dumps([arguments, order]) + "\n")
@@ -159,6 +162,9 @@ def become_at_once(arguments: Sequence[str], order: dict[str, Any]) -> None:
     """Be the command from here on."""
     os.chdir(order["folder"])
     direct(*order["streams"])
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    sys.stdout = open(1, "w", 1 if os.isatty(1) else -1, "utf-8", closefd=False)
+    sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.argv = ["engine", *arguments]

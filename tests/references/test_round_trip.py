@@ -136,7 +136,7 @@ def real(shared: Path) -> list[Abstract]:
     return [entry for path in paths for entry in list(read_source(path))[:1000] if isinstance(entry, Abstract)]
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", EXACT)
 def test_real_records_come_back(tmp_path: Path, shared: Path, suffix: str, step: int) -> None:
     assert len(real(shared)) > 2000

@@ -188,7 +188,7 @@ def serving(folder: Path, *args: str, patch: str = "", is_new: bool = False, **s
             command = [sys.executable, "-m", "engine", *arguments]
             process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     else:
-        process = find_warm_process().fork(arguments, Path.cwd(), output, output, environment, patch)
+        process = find_warm_process().fork(arguments, (output, output), environment, patch=patch)
     try:
         yield Running(process, port_of(process, output), output)
     finally:

@@ -1,5 +1,6 @@
 """The exported reranker against CrossEncoder.predict, for tiny models of several architectures."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,18 @@ def predicted(folder: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return np.asarray(model.predict([(QUERY, text) for text in TEXTS], show_progress_bar=False))
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT; not to be written to."""
+    return make_reranker(tmp_path_factory.mktemp("reranker") / "model")
+
+
+@pytest.fixture(scope="module")
+def plain(model: Path) -> OnnxReranker:
+    """The same, exported in single precision; not to be written to."""
+    return exported(model, model.parent / "exported")
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_scores_equal_those_of_sentence_transformers(tmp_path: Path, architecture: str) -> None:
     folder = make_reranker(tmp_path / "model", architecture)
@@ -58,19 +71,17 @@ def test_another_activation_and_limit(tmp_path: Path) -> None:
     assert (reranker.identity.max_length, n_cut) == (12, 7)
 
 
-def test_a_score_does_not_depend_on_company_or_order(tmp_path: Path) -> None:
-    reranker = exported(make_reranker(tmp_path / "model"), tmp_path / "exported")
-    together = reranker.score(QUERY, TEXTS)[0]
-    alone = np.concatenate([reranker.score(QUERY, [text])[0] for text in TEXTS])
+def test_a_score_does_not_depend_on_company_or_order(plain: OnnxReranker) -> None:
+    together = plain.score(QUERY, TEXTS)[0]
+    alone = np.concatenate([plain.score(QUERY, [text])[0] for text in TEXTS])
     assert np.allclose(together, alone, atol=1e-6)
-    assert np.array_equal(together, reranker.score(QUERY, TEXTS[::-1])[0][::-1])
+    assert np.array_equal(together, plain.score(QUERY, TEXTS[::-1])[0][::-1])
 
 
-def test_int8_differs_little_and_is_another_reranker(tmp_path: Path) -> None:
-    folder = make_reranker(tmp_path / "model")
-    whole, small = (exported(folder, tmp_path / one, one) for one in ("fp32", "int8"))
-    assert whole.identity.fingerprint != small.identity.fingerprint
-    a, b = whole.score(QUERY, TEXTS)[0], small.score(QUERY, TEXTS)[0]
+def test_int8_differs_little_and_is_another_reranker(model: Path, plain: OnnxReranker, tmp_path: Path) -> None:
+    small = exported(model, tmp_path / "int8", "int8")
+    assert plain.identity.fingerprint != small.identity.fingerprint
+    a, b = plain.score(QUERY, TEXTS)[0], small.score(QUERY, TEXTS)[0]
     assert 0 < np.abs(a - b).max() < 0.2
     assert np.corrcoef(a, b)[0, 1] > 0.95
     assert np.array_equal(b, np.concatenate([small.score(QUERY, [text])[0] for text in TEXTS]))
@@ -83,9 +94,9 @@ def test_an_export_that_scores_otherwise_is_refused(tmp_path: Path, monkeypatch:
         exported(folder, tmp_path / "exported")
 
 
-def test_a_damaged_export_is_noticed(tmp_path: Path) -> None:
-    target = tmp_path / "exported"
-    exported(make_reranker(tmp_path / "model"), target)
+@pytest.mark.usefixtures("plain")
+def test_a_damaged_export_is_noticed(model: Path, tmp_path: Path) -> None:
+    target = Path(shutil.copytree(model.parent / "exported", tmp_path / "exported"))
     check_reranker(target)
     with (target / "encoder.data").open("r+b") as file:
         file.write(b"x")
@@ -96,11 +107,10 @@ def test_a_damaged_export_is_noticed(tmp_path: Path) -> None:
         OnnxReranker(target)
 
 
-def test_scoring_stops_at_the_deadline(tmp_path: Path) -> None:
-    reranker = exported(make_reranker(tmp_path / "model"), tmp_path / "exported")
+def test_scoring_stops_at_the_deadline(plain: OnnxReranker) -> None:
     with limit_time(Deadline(0.0)), pytest.raises(BusyError, match="the time for this answer is over"):
-        reranker.score(QUERY, TEXTS)
-    assert len(reranker.score(QUERY, TEXTS)[0]) == len(TEXTS)
+        plain.score(QUERY, TEXTS)
+    assert len(plain.score(QUERY, TEXTS)[0]) == len(TEXTS)
 
 
 def test_pairs_of_the_same_length_run_together_if_they_are_short() -> None:

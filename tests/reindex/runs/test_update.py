@@ -36,6 +36,7 @@ from engine.reindex.runs import update as updating
 from engine.reindex.runs.run import index_sources
 from engine.reindex.runs.update import Request, plan_reindex, reindex
 from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl, order_of, silent
+from tests.warmprocess import find_warm_process
 
 Run = Callable[..., Report]
 ARTICLE = (
@@ -501,23 +502,24 @@ def test_a_real_kill_costs_at_most_one_shard(toy: IndexFolder, inbox: Path, sett
     many(inbox, 3000)
     text = f'device = "cpu"\nprecision = "fp32"\ncheckpoint_seconds = 0\nsources = ["{inbox}"]\n'
     (toy.path / "index.toml").write_text(text)
-    command = [sys.executable, "-m", "engine", "reindex", "toy", "--indexes", str(toy.path.parent), "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = ["reindex", "toy", "--indexes", str(toy.path.parent), "--json"]
+    said = tmp_path / "said"
     kills = 0
     deadline = time.monotonic() + 120
     while kills < 2 and time.monotonic() < deadline:
         had = count_shards(toy.shards)
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as running:
-            while running.poll() is None and count_shards(toy.shards) < had + 2:
-                time.sleep(0.002)
-            running.kill()
+        running = find_warm_process().fork(command, (said, tmp_path / "errors"), os.environ)
+        while running.poll() is None and count_shards(toy.shards) < had + 2:
+            time.sleep(0.002)
+        running.kill()
+        running.wait(timeout=60)
         assert toy.read_current() == 1 or running.returncode == 0
         kills += running.returncode == -signal.SIGKILL
         if running.returncode == 0:
             break
     n_shards = count_shards(toy.shards)
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True)
-    counts = json.loads(done.stdout)["counts"]
+    assert find_warm_process().fork(command, (said, tmp_path / "errors"), os.environ).wait(timeout=120) == 0
+    counts = json.loads(said.read_text())["counts"]
     assert kills >= 2 and counts["resumed"] >= OnnxEncoder.page * (n_shards - 1) > 0
     assert counts["resumed"] + counts["encoded"] == 3000
     assert verify(toy, toy.open_current(), deep=True) == []
@@ -590,16 +592,13 @@ def test_a_second_reindex_is_refused_at_once_and_changes_nothing(
     assert run().published
 
 
-def test_of_two_reindexes_at_one_moment_exactly_one_wins(toy: IndexFolder, inbox: Path) -> None:
+def test_of_two_reindexes_at_one_moment_exactly_one_wins(toy: IndexFolder, inbox: Path, tmp_path: Path) -> None:
     (toy.path / "index.toml").write_text(f'device = "cpu"\nsources = ["{inbox}"]\n')
-    command = [sys.executable, "-m", "engine", "reindex", "toy", "--indexes", str(toy.path.parent)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = ["reindex", "toy", "--indexes", str(toy.path.parent)]
     for turn in range(2):
         many(inbox, 300 + turn)
-        pair = [
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) for _ in "ab"
-        ]
-        codes = sorted((p.communicate()[1], p.returncode)[1] for p in pair)
+        pair = [find_warm_process().fork(command, (tmp_path / one, tmp_path / one), os.environ) for one in "ab"]
+        codes = sorted(process.wait(timeout=60) for process in pair)
         assert codes in ([0, 4], [0, 0]), (
             codes
         )  # [0, 0]: the second came when the first had ended, and found nothing new
