@@ -19,7 +19,7 @@ from engine.reindex.copies.backup import find_damage, seal_shared
 from engine.reindex.copies.backupreceipt import BACKUP, BackupReceipt, parse_backup
 from engine.reindex.copies.part import hold_part, publish_part, sync_tree
 from engine.reindex.copies.pin import list_generation_files
-from engine.reindex.intake.queries import date_fetched_files
+from engine.reindex.intake.queries import set_fetch_times
 
 _ADVICE = "Nothing was restored. Use another backup"
 _MOST_RECEIPT = 256 << 20  # bytes
@@ -97,7 +97,7 @@ def restore_index(path: Path, folder: IndexFolder, report: Progress, *, replace:
             raise CorruptError(f"{path}: {damage}. {_ADVICE}")
         _check_content(path, IndexFolder(made), receipt)
         seal_shared(made)
-        date_fetched_files(made)
+        set_fetch_times(made)
         sync_tree(made)
         if os.path.lexists(target):
             _check_name(folder, target, replace=replace)

@@ -221,7 +221,7 @@ def list_fetched_files(base: Path) -> Iterator[Path]:
         yield from sorted(one for one in path.with_suffix("").glob("*") if one.is_file() and one.suffix != ".part")
 
 
-def date_fetched_files(base: Path) -> None:
+def set_fetch_times(base: Path) -> None:
     """Give the files of queries that were copied the times of their fetches, by which sources are read in order.
 
     base: the folder of the index. A file that nothing tells about keeps its time.
