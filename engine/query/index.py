@@ -21,6 +21,7 @@ from engine.corpus.storage.store import RecordSource
 from engine.encode.execution.encoder import Encoder
 from engine.errors import CorruptError, GenerationError, NoGenerationError, UsageError
 from engine.index.generations.folder import IndexFolder
+from engine.index.generations.vectors import OpenRanker, open_local
 from engine.options import DEFAULT_MODE, NO_RERANKER, RELEVANCE, SIMILAR_MODE, Filters, Mode, Query
 from engine.phrases import pluralize
 from engine.query.answers.answer import EXPLAINED, answer_queries, answer_query
@@ -47,7 +48,12 @@ from engine.records.generation import DocIds, Manifest
 
 
 def open_index(
-    folder: str | PathLike[str], *, follow: bool = True, device: str = "cpu", generation: int | None = None
+    folder: str | PathLike[str],
+    *,
+    follow: bool = True,
+    device: str = "cpu",
+    generation: int | None = None,
+    ranker: OpenRanker | None = None,
 ) -> Index:
     """Open the index in a folder, for example "indexes/rheumatology".
 
@@ -55,7 +61,8 @@ def open_index(
     call first moves to a newer generation if one was published; without, the index stays at the current generation
     until refresh() is called. With generation, that one is opened instead, and the index stays at it. On the device
     "cuda" the vectors are copied to a GPU, which pays for many queries to one open index; unfiltered rankings are exact
-    there, and filtered searches stay on the CPU.
+    there, and filtered searches stay on the CPU. A ranker opens what ranks the vectors of a generation; without one,
+    this process ranks them.
 
     Raises:
         UsageError: no path, or a device that is neither "cpu" nor "cuda".
@@ -74,24 +81,33 @@ def open_index(
             f"there is no folder {path}, expected the path of an index, such as indexes/{path.name}. "
             "open_index takes a path and does not read ENGINE_INDEXES. To see the indexes: engine status"
         )
-    return Index(IndexFolder(path), follow=follow, device=device, generation=generation)
+    return Index(IndexFolder(path), follow=follow, device=device, generation=generation, ranker=ranker)
 
 
 class Index:
     """An open index. Safe to use from several threads; every answer comes from one generation."""
 
     def __init__(
-        self, folder: IndexFolder, *, follow: bool, device: str = "cpu", generation: int | None = None
+        self,
+        folder: IndexFolder,
+        *,
+        follow: bool,
+        device: str = "cpu",
+        generation: int | None = None,
+        ranker: OpenRanker | None = None,
     ) -> None:
         self._folder = folder
-        self._device = device
+        self._device, self._ranker = device, ranker
+        self._open_ranker = ranker or open_local(device)
         self._is_pinned = generation is not None
         self._follow = follow and not self._is_pinned
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._failed: tuple[object, GenerationError] | None = None  # states of changed files, and why they are refused
         self._open: OpenGeneration | None = (
-            open_latest(folder, device) if generation is None else open_kept(folder, generation, device)
+            open_latest(folder, self._open_ranker)
+            if generation is None
+            else open_kept(folder, generation, self._open_ranker)
         )
 
     def __enter__(self) -> Index:
@@ -110,10 +126,10 @@ class Index:
             return f"<Index {self.name!r}, closed>"
         return f"<Index {self.name!r}, generation {self.generation}, {pluralize(len(self), 'record')}>"
 
-    def __reduce__(self) -> tuple[Callable[..., Index], tuple[str, bool, str, int | None]]:
+    def __reduce__(self) -> tuple[Callable[..., Index], tuple[str, bool, str, int | None, OpenRanker | None]]:
         """Pickle the path, not the open files; an index fixed at a generation is opened at that generation."""
         generation = self.generation if self._is_pinned else None
-        return _open_again, (str(self.path.absolute()), self._follow, self._device, generation)
+        return _open_again, (str(self.path.absolute()), self._follow, self._device, generation, self._ranker)
 
     @property
     def name(self) -> str:
@@ -164,7 +180,7 @@ class Index:
         if self._is_pinned or self._folder.read_pointer_bytes() == before.pointer:
             return False
         unchanged = before if before.files.find_change() is None else None  # else its files are opened anew
-        fresh = open_latest(self._folder, self._device, unchanged)
+        fresh = open_latest(self._folder, self._open_ranker, unchanged)
         fresh.adopt_encoder(before)
         self._open = fresh
         return True
@@ -223,9 +239,9 @@ class Index:
         if self._failed is None or self._failed[0] != states:
             try:
                 fresh = (
-                    open_latest(self._folder, self._device)
+                    open_latest(self._folder, self._open_ranker)
                     if self._follow
-                    else open_kept(self._folder, opened.manifest.generation, self._device)
+                    else open_kept(self._folder, opened.manifest.generation, self._open_ranker)
                 )
             except GenerationError as err:
                 self._failed = states, err
@@ -569,6 +585,8 @@ def _answer_new(
     return [ChangedHit(changes[cast(int, i)], hit) for i, hit in zip(ids, answer.hits, strict=True)], answer
 
 
-def _open_again(path: str, follow: bool, device: str, generation: int | None) -> Index:
+def _open_again(
+    path: str, follow: bool, device: str, generation: int | None, ranker: OpenRanker | None = None
+) -> Index:
     """Open an index that was pickled by its path."""
-    return open_index(path, follow=follow, device=device, generation=generation)
+    return open_index(path, follow=follow, device=device, generation=generation, ranker=ranker)

@@ -267,10 +267,10 @@ class IndexFolder:
             if problem:
                 raise CorruptError(f"{problem}. Run: engine verify")
         encoder = manifest.encoder.fingerprint
-        segments = tuple(self._check_segment(number, encoder, entry, quick=quick) for entry in manifest.segments)
+        segments = tuple(self.open_segment(number, encoder, entry, quick=quick) for entry in manifest.segments)
         return Generation(path, manifest, segments)
 
-    def _check_segment(self, number: int, encoder: str, entry: SegmentEntry, *, quick: bool) -> Segment:
+    def open_segment(self, number: int, encoder: str, entry: SegmentEntry, *, quick: bool) -> Segment:
         """Check and return a segment of the generation of this number, made with the encoder of this fingerprint.
 
         Raises:

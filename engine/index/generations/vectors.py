@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 from engine.index.generations.folder import Generation
 from engine.index.generations.segment import Segment
 from engine.index.search.flat import FlatIndex
 from engine.index.search.parts import Part, SegmentedIndex
+from engine.index.search.ranker import Ranker
 from engine.records.generation import AnnSettings, DocIds
+
+OpenRanker = Callable[[Generation, Ranker | None], Ranker]  # a generation and what is open -> its ranker
+
+
+def open_local(device: str = "cpu") -> OpenRanker:
+    """Return what opens the vectors of a generation in this process, as open_vectors does."""
+
+    def open_ranker(generation: Generation, before: Ranker | None) -> Ranker:
+        return open_vectors(generation, device, before if isinstance(before, SegmentedIndex) else None)
+
+    return open_ranker
 
 
 def open_vectors(generation: Generation, device: str = "cpu", before: SegmentedIndex | None = None) -> SegmentedIndex:
@@ -20,17 +35,24 @@ def open_vectors(generation: Generation, device: str = "cpu", before: SegmentedI
     """
     dim = generation.manifest.encoder.dim
     opened = {part.index.path: part.index for part in before.parts} if before else {}
-    parts = []
-    for segment in generation.segments:
-        index = opened.get(segment.files.vectors)
-        if index is None or not _is_searched_alike(index, segment.entry.ann):
-            index = _open_segment(segment, dim)
-        parts.append(Part(index, keep_known(index, segment.dead)))
+    parts = [_open_part(segment, dim, opened) for segment in generation.segments]
     if device != "cuda":
         return SegmentedIndex(parts, dim)
     from engine.index.search.gpu import GpuIndex, open_gpu_scanner
 
     return GpuIndex(parts, dim, open_gpu_scanner)
+
+
+def _open_part(segment: Segment, dim: int, opened: Mapping[Path, FlatIndex]) -> Part:
+    """Open the vectors of a segment, or use those that are open, by path.
+
+    Raises:
+        CorruptError: a file does not match the manifest.
+    """
+    index = opened.get(segment.files.vectors)
+    if index is None or not _is_searched_alike(index, segment.entry.ann):
+        index = _open_segment(segment, dim)
+    return Part(index, keep_known(index, segment.dead))
 
 
 def _is_searched_alike(index: FlatIndex, ann: AnnSettings | None) -> bool:

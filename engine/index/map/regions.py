@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.index.search.flat import FlatIndex
 from engine.index.search.library import faiss
-from engine.index.search.parts import SegmentedIndex
+from engine.index.search.ranker import Ranker
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
@@ -33,7 +33,7 @@ def _count_regions(n_records: int) -> int:
     return min(MOST, int(round(2 * float(n_records) ** 0.25)), -(-n_records // _LEAST))
 
 
-def find_centres(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds) -> Vectors:
+def find_centres(vectors: FlatIndex | Ranker, doc_ids: DocIds) -> Vectors:
     """Compute the centres of the regions of records, float32 (regions, dim), of unit length; those of no records: none.
 
     There are fewer than `_count_regions` says if fewer vectors differ.
@@ -67,7 +67,7 @@ def find_neighbours(points: Vectors, k: int) -> tuple[NDArray[np.float32], NDArr
     return cosines, rows
 
 
-def find_regions(vectors: FlatIndex | SegmentedIndex, doc_ids: DocIds, centres: Vectors) -> NDArray[np.uint16]:
+def find_regions(vectors: FlatIndex | Ranker, doc_ids: DocIds, centres: Vectors) -> NDArray[np.uint16]:
     """Return for each record (n,) the row of the nearest centre, the first of several; there must be one."""
     numbers = [np.empty(0, np.uint16)]
     for start in range(0, len(doc_ids), _CHUNK):

@@ -316,6 +316,20 @@ class SegmentedIndex:
         places[found] = by_id[at[found]] + 1
         return places
 
+    def count_better(
+        self, query: Vectors, doc_ids: DocIds, scores: NDArray[np.float32], among: DocIds | None = None
+    ) -> NDArray[np.int64]:
+        """Return how many records here rank before each of some (doc id, score), both (n,), of here or elsewhere: (n,).
+
+        among restricts the ranking, as in `search_among`; without it every record is ranked. All scores are computed.
+        """
+        ids, found = self._score_rows(query, among)
+        order = order_rows(ids, found, several=self.several)
+        ids, falling = ids[order], -found[order]
+        starts, ends = np.searchsorted(falling, -scores), np.searchsorted(falling, -scores, "right")
+        ties = [int(np.searchsorted(ids[start:end], i)) for start, end, i in zip(starts, ends, doc_ids, strict=True)]
+        return starts.astype(np.int64) + np.array(ties, np.int64)
+
     def _score_rows(self, query: Vectors, among: DocIds | None) -> tuple[DocIds, NDArray[np.float32]]:
         """Return the id and the score of each row that is ranked, both (n,)."""
         ids, scores = [np.empty(0, np.int64)], [np.empty(0, np.float32)]

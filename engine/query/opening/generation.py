@@ -21,8 +21,8 @@ from engine.encode.execution.encoder import Encoder
 from engine.errors import CorruptError, GenerationError
 from engine.index.files.openfiles import OpenFiles
 from engine.index.generations.folder import Generation, IndexFolder
-from engine.index.generations.vectors import open_vectors
-from engine.index.search.parts import SegmentedIndex
+from engine.index.generations.vectors import OpenRanker
+from engine.index.search.ranker import Ranker
 from engine.options import Filters
 from engine.query.opening.corpus import open_corpus
 from engine.records.answer import Span
@@ -53,17 +53,17 @@ class OpenGeneration:
         folder: IndexFolder,
         generation: Generation,
         pointer: bytes,
-        device: str = "cpu",
+        open_ranker: OpenRanker,
         before: OpenGeneration | None = None,
     ) -> None:
         """Open vectors and corpus; the encoder is loaded when the first text is encoded.
 
-        pointer is what CURRENT held before the generation was opened. Files that the generation `before` has open are
-        not opened again.
+        pointer is what CURRENT held before the generation was opened; open_ranker opens what ranks its vectors. Files
+        that the generation `before` has open are not opened again.
 
         Raises:
             CorruptError: a file can't be read, or vectors and corpus disagree in number.
-            ConfigError: the device is "cuda" and there is none.
+            ConfigError: the ranker needs a GPU or a cluster, and there is none.
         """
         self.folder = folder
         self.generation = generation
@@ -72,7 +72,7 @@ class OpenGeneration:
         self.corpus: Corpus = open_corpus(generation, before.corpus if before else None)
         self.closing = weakref.finalize(self, self.corpus.close)
         self.files = OpenFiles.of(generation.list_files())
-        self.vectors: SegmentedIndex = open_vectors(generation, device, before.vectors if before else None)
+        self.vectors: Ranker = open_ranker(generation, before.vectors if before else None)
         if self.vectors.size != self.manifest.counts.abstracts:
             raise CorruptError(
                 f"{self.vectors.path} holds {self.vectors.size:,} vectors, its manifest says "
@@ -220,38 +220,38 @@ class OpenGeneration:
         return read_mesh_tree(self.folder.path / named) if named else None
 
 
-def open_latest(folder: IndexFolder, device: str, before: OpenGeneration | None = None) -> OpenGeneration:
+def open_latest(folder: IndexFolder, open_ranker: OpenRanker, before: OpenGeneration | None = None) -> OpenGeneration:
     """Open the current generation; again, when it was replaced and deleted between checking and opening it.
 
     Files that the generation `before` has open are not opened again.
 
     Raises:
         GenerationError: there is none, or it is not what its manifest says.
-        ConfigError: the device is "cuda" and there is none.
+        ConfigError: the ranker needs a GPU or a cluster, and there is none.
     """
     while True:
         pointer = folder.read_pointer_bytes()
         generation = folder.open_current(quick=True)
         try:
-            return OpenGeneration(folder, generation, pointer, device, before)
+            return OpenGeneration(folder, generation, pointer, open_ranker, before)
         except GenerationError:
             if folder.read_current() == generation.manifest.generation:
                 raise
 
 
-def open_kept(folder: IndexFolder, number: int, device: str) -> OpenGeneration:
+def open_kept(folder: IndexFolder, number: int, open_ranker: OpenRanker) -> OpenGeneration:
     """Open a generation by its number, whether it is the current one or not.
 
     Raises:
         GenerationError: it is not kept, or not what its manifest says.
-        ConfigError: the device is "cuda" and there is none.
+        ConfigError: the ranker needs a GPU or a cluster, and there is none.
     """
     numbers = folder.list_numbers()
     if number not in numbers:
         if not numbers:
             raise folder.build_no_generation_error()
         raise GenerationError(f"{explain_not_kept(folder, number)}. Open the newest one: name no generation")
-    return OpenGeneration(folder, folder.open_number(number, quick=True), folder.read_pointer_bytes(), device)
+    return OpenGeneration(folder, folder.open_number(number, quick=True), folder.read_pointer_bytes(), open_ranker)
 
 
 def explain_not_kept(folder: IndexFolder, number: int) -> str:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from engine.corpus.facets import read_years_and_journals
 from engine.index.generations.folder import AXES
+from engine.index.generations.vectors import open_vectors
 from engine.index.map.corpusmap import CorpusMap, open_map, read_layout
+from engine.index.search.parts import SegmentedIndex
 from engine.query.index import Index, get_generation
 from engine.query.opening.generation import OpenGeneration
 from engine.records.encoder import Vectors
@@ -81,7 +83,9 @@ def _read_drawing(snapshot: OpenGeneration) -> Drawing:
     """
     layout = read_layout(snapshot.folder.get_generation_path(snapshot.manifest.generation) / AXES)
     paths = [snapshot.folder.get_segment_files(entry.name).map for entry in snapshot.manifest.segments]
-    corpus_map = open_map(list(zip(paths, snapshot.vectors.parts, strict=True)), layout)
+    held = snapshot.vectors  # where other machines rank, the ids are read from the files here
+    parts = held.parts if isinstance(held, SegmentedIndex) else open_vectors(snapshot.generation).parts
+    corpus_map = open_map(list(zip(paths, parts, strict=True)), layout)
     with closing(snapshot.corpus.open_again()) as corpus:  # own connection: counting must not block answers
         rows = read_years_and_journals(corpus)
     names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(_NAMED)]

@@ -229,3 +229,16 @@ def test_a_small_part_beside_a_broad_filter(tmp_path: Path, monkeypatch: pytest.
     among = np.concatenate([np.array([1, 3, 5, 9]), 100 + np.arange(50)])
     found = SegmentedIndex([part, other], 8).search_among(unit(1, 8, 3), among, 60)[0]
     assert sorted(doc_id for doc_id, _ in found) == [3, 9, *range(100, 150)]
+
+
+def test_records_that_rank_better_are_counted_in_each_part(tmp_path: Path) -> None:
+    first, second = np.array([[1, 0], [0, 1], [1, 0]], np.float32), np.array([[1, 0], [0.6, 0.8]], np.float32)
+    parts = [
+        SegmentedIndex([write_part(tmp_path / "a", np.array([1, 4, 6]), first)], 2),
+        SegmentedIndex([write_part(tmp_path / "b", np.array([2, 5]), second)], 2),
+    ]
+    query, ids = np.array([1, 0], np.float32), np.array([2, 5, 4], np.int64)
+    scores = np.array([1, 0.6, 0], np.float32)
+    assert [part.count_better(query, ids, scores).tolist() for part in parts] == [[1, 2, 2], [0, 1, 2]]
+    among = np.array([2, 4, 5, 6], np.int64)
+    assert [part.count_better(query, ids, scores, among).tolist() for part in parts] == [[0, 1, 1], [0, 1, 2]]
