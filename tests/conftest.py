@@ -113,6 +113,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.fixture
+def few_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that make many indexes, or large ones, and are not about standards and verdicts."""
+    measure_little(monkeypatch)
+
+
 def silent(phase: str, done: int, total: int | None) -> None:
     """Progress that nobody watches."""
 
@@ -162,7 +168,7 @@ def sign_again(folder: IndexFolder) -> None:
 
 
 def measure_little(patch: pytest.MonkeyPatch) -> None:
-    """Let a new index of thousands search few texts for its standards, where a test is about something else."""
+    """Let new indexes search few texts for their standards."""
     patch.setattr("engine.reindex.measures.standards.QUESTIONS", QUESTIONS[:10])
     patch.setattr("engine.reindex.measures.standards._RECORDS", 10)
 

@@ -12,7 +12,7 @@ import pytest
 
 from engine.index.generations.folder import IndexFolder
 from engine.reindex.generation.order import Report
-from tests.conftest import CURRENT, ROOT, SAMPLE, TOY_MODEL, Command, measure_little
+from tests.conftest import CURRENT, ROOT, SAMPLE, TOY_MODEL, Command
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import bench_scale
@@ -52,12 +52,12 @@ def run(engine: Command, *args: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("few_probes")  # nights measure no standards
 @pytest.mark.parametrize("sizes", [SIZES, pytest.param((2_000, 20_000), marks=pytest.mark.slow)])
 def test_a_night_costs_what_changed(
     engine: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]
 ) -> None:
     monkeypatch.setattr("engine.stamps._SETTLED", 0.0)  # of files that are seconds old
-    measure_little(monkeypatch)  # as no night does
     found = {n: measure_night(n, tmp_path, engine) for n in sizes}
     for name, most in EXPONENTS.items():
         exponent = fit_exponent([(n, found[n][name]) for n in sizes])
