@@ -35,9 +35,8 @@ _fcntl, _msvcrt = _load("fcntl"), _load("msvcrt")
 _os: Any = os  # with what some systems lack, as far as types are checked
 _signal: Any = signal
 
-_IS_LINUX = sys.platform == "linux"
-_IS_MAC = sys.platform == "darwin"
-_IS_WINDOWS = sys.platform == "win32"
+_SYSTEM = sys.platform
+_IS_LINUX, _IS_MAC, _IS_WINDOWS = _SYSTEM == "linux", _SYSTEM == "darwin", _SYSTEM == "win32"
 
 _PLAIN = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)  # Windows would change line ends
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -224,9 +223,14 @@ def replace_path(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
+def can_move_open() -> bool:
+    """Return whether a file that is open can be deleted, and a folder with it renamed; Windows refuses that."""
+    return not _IS_WINDOWS
+
+
 def exchange_paths(one: Path, other: Path) -> bool:
     """Exchange two names in one step; return False where the system or the file system can't."""
-    name, here, flag = _EXCHANGE.get(sys.platform, ("", 0, 0))
+    name, here, flag = _EXCHANGE.get(_SYSTEM, ("", 0, 0))
     library = _load("ctypes")
     if not name or library is None or (rename := getattr(library.CDLL(None), name, None)) is None:
         return False

@@ -72,6 +72,20 @@ OWNERS = {
 # What asks other machines. huggingface_hub, which fetches a model that is named by a hub id, has its owner above.
 NETWORK = {"urllib.request", "http.client", "ftplib", "ssl", "urllib3", "requests", "httpx", "aiohttp", "smtplib"}
 FORBIDDEN = {"pickle", "marshal", "shelve", "pandas"}
+# What not every system has, or does in another way: only engine/platform.py may use it.
+APART = {"fcntl", "msvcrt", "resource", "pwd", "grp", "termios", "ctypes", "pty", "tty", "winreg"}
+CALLS = {
+    "os": frozenset(
+        """
+        chown copy_file_range fchdir fchmod fdatasync fork forkpty fsync getegid geteuid getgid getloadavg getpgid getuid
+        kill killpg lchown link mkfifo name nice open posix_fadvise posix_spawn pread pwrite rename replace
+        sched_setaffinity sendfile setsid statvfs sysconf umask uname wait wait4 waitpid
+        """.split()
+    ),
+    "signal": frozenset({"SIGHUP", "SIGKILL", "SIGPIPE", "SIGUSR1", "alarm", "pthread_sigmask", "setitimer"}),
+    "sys": frozenset({"platform"}),
+    "shutil": frozenset({"chown", "disk_usage"}),
+}
 
 
 @dataclass(frozen=True)
@@ -203,3 +217,29 @@ def test_no_function_is_longer_than_50_lines(modules: list[Module]) -> None:
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
                 assert lines <= 50, f"{module.name}:{node.lineno} {node.name} has {lines} lines"
+
+
+def test_only_one_module_knows_what_systems_lack(modules: list[Module]) -> None:
+    found = {module.name: set(find_foreign(module.tree)) for module in modules}
+    assert {"os.fsync", "os.link", "os.replace", "sys.platform", "/proc/meminfo"} <= found.pop("platform.py")
+    assert {name: uses for name, uses in found.items() if uses} == {
+        "terminal.py": {"os.O_RDWR", "os.open"},  # of os.devnull, which every system has
+    }
+    example = "import fcntl\nos.nice(1)\npath.replace(other)\nname.replace('a', 'b')"
+    assert set(find_foreign(ast.parse(example))) == {"fcntl", "os.nice", ".replace()"}
+
+
+def find_foreign(tree: ast.Module) -> Iterator[str]:
+    """What a module of the engine uses that not every system has, or that behaves in another way there."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                yield from (alias.name for alias in names if alias.name in APART)
+            case ast.ImportFrom(str(name)) if name in APART:
+                yield name
+            case ast.Attribute(ast.Name(module), name) if name in CALLS.get(module, ()) or name.startswith("O_"):
+                yield f"{module}.{name}"
+            case ast.Call(ast.Attribute(_, "rename" as name)) | ast.Call(ast.Attribute(_, "replace" as name), [_], []):
+                yield f".{name}()"  # of a path; `replace` of a text has two arguments
+            case ast.Constant(str(text)) if text.startswith(("/proc", "/sys/")):
+                yield text

@@ -1,12 +1,13 @@
 """What differs by system. The branches for macOS and Windows run here with false modules and false answers of the system."""
 
-import ast
 import errno
+import json
 import os
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from engine import platform
 from engine.errors import LockedError, UsageError
 from engine.index.files.lock import lock_for_writing
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, Command, command_environment, copy_toy
 
 VM_STAT = """Mach Virtual Memory Statistics: (page size of 16384 bytes)
 Pages free:                               10.
@@ -198,7 +199,7 @@ def test_names_are_exchanged_as_the_system_can(
         return SimpleNamespace(renameatx_np=lambda *given: calls.append(given) or 0)
 
     monkeypatch.setattr(platform, "_load", lambda name: SimpleNamespace(CDLL=load))
-    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "_SYSTEM", system)
     assert platform.exchange_paths(Path("a"), Path("b")) is bool(asked)
     assert calls == asked
 
@@ -302,50 +303,63 @@ def test_windows_is_told_its_own_scheduler(windows: Msvcrt, engine: Command) -> 
         assert r"a b.jsonl\"" in done.stderr
 
 
-# The rule
+# All of it
 
 
-APART = {"fcntl", "msvcrt", "resource", "pwd", "grp", "termios", "ctypes", "pty", "tty", "winreg"}
-CALLS = {
-    "os": frozenset(
-        """
-        chown copy_file_range fchdir fchmod fdatasync fork forkpty fsync getegid geteuid getgid getloadavg getpgid getuid
-        kill killpg lchown link mkfifo name nice open posix_fadvise posix_spawn pread pwrite rename replace
-        sched_setaffinity sendfile setsid statvfs sysconf umask uname wait wait4 waitpid
-        """.split()
-    ),
-    "signal": frozenset({"SIGHUP", "SIGKILL", "SIGPIPE", "SIGUSR1", "alarm", "pthread_sigmask", "setitimer"}),
-    "sys": frozenset({"platform"}),
-    "shutil": frozenset({"chown", "disk_usage"}),
-}
+# Import torch, or a package that only other programs bring; the rule of test_layers.py holds for them, too.
+HEAVY = (
+    "engine.encode.cpu.torchrunner",
+    "engine.encode.crossencoder.export",
+    "engine.encode.gpu",
+    "engine.encode.original",
+    "engine.train",
+    "engine.retrievers",
+    "engine.scale",
+    "engine.__main__",
+)
 
 
-def find_foreign(tree: ast.Module) -> Iterator[str]:
-    """What a module of the engine uses that not every system has, or that behaves in another way there."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names):
-                yield from (alias.name for alias in names if alias.name in APART)
-            case ast.ImportFrom(str(name)) if name in APART:
-                yield name
-            case ast.Attribute(ast.Name(module), name) if name in CALLS.get(module, ()) or name.startswith("O_"):
-                yield f"{module}.{name}"
-            case ast.Call(ast.Attribute(_, "rename" as name)) | ast.Call(ast.Attribute(_, "replace" as name), [_], []):
-                yield f".{name}()"  # of a path; `replace` of a text has two arguments
-            case ast.Constant(str(text)) if text.startswith(("/proc", "/sys/")):
-                yield text
+def test_an_index_is_made_searched_updated_and_restored_where_open_files_stay(tmp_path: Path) -> None:
+    """As on Windows: see tests/windows.py. While one process has the index open, another publishes and deletes."""
+    toy = copy_toy(tmp_path / "indexes" / "toy")
+    (toy.path / "index.toml").write_text('device = "cpu"\nkeep_generations = 1\nsources = ["../../1.jsonl"]\n')
+    for number in range(1, 5):
+        (tmp_path / f"{number}.jsonl").write_text(json.dumps({"id": f"w{number}", "title": f"Zorbing {number}"}) + "\n")
+    held = {"held": str(toy.path)}
+    commands = [
+        {"run": ["index", tmp_path / "1.jsonl", "-i", "toy"]},
+        {"run": ["index", tmp_path / "2.jsonl", "-i", "toy"], **held},
+        {"run": ["index", tmp_path / "3.jsonl", "-i", "toy"], **held},
+        {"run": ["verify", "--deep", "-i", "toy"], **held},
+        {"run": ["backup", "-i", "toy", "-o", tmp_path / "backup", "--current"], **held},
+        {"run": ["restore", tmp_path / "backup", "-i", "toy", "--replace"]},
+        {"run": ["nightly", "toy", "--offline"]},
+        {"run": ["index", tmp_path / "4.jsonl", "-i", "toy"]},
+        {"run": ["search", "zorbing", "-i", "toy", "-n", "4", "--mode", "keyword", "-o", tmp_path / "hits.ris"]},
+        {"run": ["nightly", "toy", "--print-cron"]},
+    ]
+    done = run_on_windows(commands, tmp_path)
+    assert [code for code, _ in done] == [0] * 9 + [2], done
+    assert "schtasks /Create" in done[-1][1]
+    assert (tmp_path / "hits.ris").read_text().count("Zorbing") == 4
+    assert toy.list_numbers() == [toy.read_pointer()]  # what was open was deleted by a later run
+    assert len(list(toy.segments.iterdir())) == 1
+    assert all(path.stat().st_mode & 0o200 for path in toy.path.rglob("*"))
 
 
-def test_only_one_module_knows_what_systems_lack() -> None:
-    found = {
-        path.relative_to(ROOT).as_posix(): sorted(set(find_foreign(ast.parse(path.read_text(encoding="utf-8")))))
-        for path in sorted((ROOT / "engine").rglob("*.py"))
-    }
-    assert {"os.fsync", "os.link", "os.replace", "sys.platform", "/proc/meminfo"} <= set(
-        found.pop("engine/platform.py")
+def run_on_windows(commands: list[dict[str, Any]], folder: Path) -> list[tuple[int, str]]:
+    """The exit code and the output of commands that a process as on Windows has run."""
+    given = [
+        {"run": [*map(str, each["run"]), "--indexes", str(folder / "indexes")], "held": each.get("held")}
+        for each in commands
+    ]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "engine").rglob("*.py")]
+    modules = [name.removesuffix(".__init__") for name in names if not name.startswith(HEAVY)]
+    assert {"engine.platform", "engine.serve.run", "engine.collect.fetch.workfile"} < set(modules)
+    environment = {**command_environment(folder), "PYTHONPATH": str(ROOT)}
+    process = [sys.executable, ROOT / "tests" / "windows.py", *modules]
+    done = subprocess.run(
+        process, input=json.dumps(given), capture_output=True, text=True, env=environment, timeout=240
     )
-    assert {name: uses for name, uses in found.items() if uses} == {
-        "engine/terminal.py": ["os.O_RDWR", "os.open"],  # of os.devnull, which every system has
-    }
-    example = "import fcntl\nos.nice(1)\npath.replace(other)\nname.replace('a', 'b')"
-    assert set(find_foreign(ast.parse(example))) == {"fcntl", "os.nice", ".replace()"}
+    assert done.returncode == 0, done.stderr
+    return [(code, output) for code, output in json.loads(done.stdout.splitlines()[-1])]

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from engine import stamps
 from engine.platform import (
+    can_move_open,
     clone_blocks,
     exchange_paths,
     link_file,
@@ -108,6 +109,9 @@ def _unlink_file(path: Path) -> None:
     Raises:
         OSError: there is no such file, or it can't be deleted.
     """
+    if not can_move_open():  # where the identity of a file is the same after that
+        path.unlink()
+        return
     try:
         descriptor = open_to_read(path, plain=True)
     except OSError:  # a link, or not readable

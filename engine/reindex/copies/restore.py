@@ -12,7 +12,7 @@ from engine.errors import CorruptError, EngineError, SourceError, UsageError
 from engine.index.files import durable
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
-from engine.platform import open_to_read
+from engine.platform import can_move_open, open_to_read
 from engine.progress import Progress
 from engine.reindex.copies.archive import Member, walk_archive
 from engine.reindex.copies.backup import find_damage, seal_shared
@@ -102,6 +102,8 @@ def restore_index(path: Path, folder: IndexFolder, report: Progress, *, replace:
         if os.path.lexists(target):
             _check_name(folder, target, replace=replace)
             stack.enter_context(lock_for_writing(folder.lock))
+            if not can_move_open():
+                stack.close()  # nobody writes it now; the lock is let go for the moment of the exchange
             durable.replace_folder(made, target)
         else:
             publish_part(made, target)
