@@ -28,7 +28,7 @@ from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
-from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status, suggest
+from engine.serve.pages import downloads, flow, guide, handlers, map, maplist, problems, records, status, suggest, watch
 from engine.serve.pages.templates import link_review
 from engine.serve.request.site import JSON, Site, is_json_wanted
 from engine.serve.review import handlers as review_handlers
@@ -171,6 +171,7 @@ OPERATIONS = (
     *maplist.OPERATIONS,
     *flow.OPERATIONS,
     *suggest.OPERATIONS,
+    *watch.OPERATIONS,
     *downloads.OPERATIONS,
     *openapi.OPERATIONS,
 )

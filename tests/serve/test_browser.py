@@ -644,6 +644,7 @@ def test_no_page_is_wider_than_a_phone(window: Callable[..., Page], width: int) 
         "/status",
         f"/map?q={QUESTION}",
         "/flow",
+        f"/watch?q={QUESTION}",
         "/nothing-here",
     ):
         page = window("/status", viewport={"width": width, "height": 800})
@@ -662,7 +663,8 @@ def test_dark_is_dark(window: Callable[..., Page]) -> None:
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_serious(window: Callable[..., Page], scheme: str, width: int) -> None:
     paths = ("/", f"/?q={QUESTION}&year=2000-&hide=sample-008", "/?q=gout&mode=keyword&where=year+=+1700",
-             "/record?id=sample-008", "/status", "/flow", f"/map?q={QUESTION}")  # fmt: skip
+             "/record?id=sample-008", "/status", "/flow", f"/map?q={QUESTION}",
+             f"/watch?q={QUESTION}&year=2000-")  # fmt: skip
     page = window("/status", color_scheme=scheme, viewport={"width": width, "height": 900})
     for path in paths:
         page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + path)

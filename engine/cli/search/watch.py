@@ -14,7 +14,7 @@ from engine.cli.frame.options import MIN_SCORE, MODE, STRATEGY, filter_options, 
 from engine.cli.search.find import read_query_text
 from engine.config import Config, Settings, read_watches
 from engine.errors import ConfigError
-from engine.options import FILTERS, Filters, ValueKind, format_years
+from engine.options import Filters
 from engine.terminal import dump_json, join_lines, leave, say
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def add_watch(
     engine watch add gout 'gout[tiab] AND colchicine' --year 2020- --since 2026-11-01
     """
     from engine.index.generations.folder import IndexFolder
+    from engine.reindex.news.savedwatches import list_filter_values
     from engine.reindex.news.watches import begin_watches, forget_watch
     from engine.reindex.news.watchtable import add_table
 
@@ -117,7 +118,7 @@ def add_watch(
     file = path / "index.toml"
     if name in [one.name for one in Settings.load(path).watches]:
         raise ConfigError(f"{file} has a [[watch]] {name!r} already. Remove it first: engine watch remove {name}")
-    values = {"mode": mode, "top_k": most, "min_score": min_score, **_list_filters(filters)}
+    values = {"mode": mode, "top_k": most, "min_score": min_score, **list_filter_values(filters)}
     entry = {"name": name, "question": read_query_text(text, strategy)} | {
         key: value for key, value in values.items() if value is not None
     }
@@ -129,16 +130,6 @@ def add_watch(
     last = begin_watches(IndexFolder(path), (question,), moment)
     add_table(file, entry)
     say(f"{name} saved in {file}; records after generation {last or 0:06d} are new", err=True)
-
-
-def _list_filters(filters: Filters) -> dict[str, object]:
-    """Return the filters that are set as index.toml has them."""
-    found: dict[str, object] = {}
-    for option in FILTERS:
-        value = getattr(filters, option.field)
-        if value != option.default:
-            found[option.name] = [format_years(*span) for span in value] if option.kind is ValueKind.YEARS else value
-    return found
 
 
 @watch.command("remove")

@@ -35,6 +35,7 @@ _PASSED = (
     "LOCK",
     "NIGHTLY.lock",
     "WATCH.lock",
+    "TABLE.lock",
     "generations",
     "segments",
     "encoders",

@@ -61,7 +61,7 @@ def _write_ris(path: Path, run: NewsRun, news: WatchNews) -> None:
     write(path, [Cited(item.hit, item.record) for item in news.items], title)
 
 
-def _read_runs(folder: Path, n_runs: int, most: int = _READ) -> list[dict[str, Any]]:
+def read_runs(folder: Path, n_runs: int, most: int = _READ) -> list[dict[str, Any]]:
     """Return the news of the last runs, newest first, as list_news_fields has them; a folder that is gone is left out.
 
     n_runs: how many runs there were; what a killed run left beyond them is not read.
@@ -126,11 +126,16 @@ def _write_record(one: dict[str, Any]) -> str:
     return f"{linked}<br>{_escape(_describe_record(one))}"
 
 
+def find_feed(folder: Path) -> Path:
+    """Return the Atom feed of an index."""
+    return folder / _NEWS / _FEED
+
+
 def write_feed(folder: Path, name: str, n_runs: int) -> None:
     """Replace the Atom feed by one of the last runs; without any run, there is no feed."""
-    runs = _read_runs(folder, n_runs)
+    runs = read_runs(folder, n_runs)
     if runs:
-        replace_text(folder / _NEWS / _FEED, "".join(_write_atom(runs, name)))
+        replace_text(find_feed(folder), "".join(_write_atom(runs, name)))
 
 
 def _write_atom(runs: list[dict[str, Any]], name: str) -> Iterator[str]:

@@ -23,6 +23,25 @@ def add_table(path: Path, entry: Mapping[str, object]) -> None:
         ConfigError: there is one of this name, or the file is not TOML.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
+    _replace(path, *_append(path, text, entry))
+
+
+def change_table(path: Path, entry: Mapping[str, object]) -> None:
+    """Put a [[watch]] in the place of the one of its name; it comes last.
+
+    Raises:
+        ConfigError: there is none, or it can't be separated from the text around it.
+    """
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    _replace(path, *_append(path, _cut(path, text, str(entry["name"])), entry))
+
+
+def _append(path: Path, text: str, entry: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """Return the text of an index.toml with a [[watch]] more, and what it must mean.
+
+    Raises:
+        ConfigError: there is one of this name, or the text is not TOML.
+    """
     content = _parse(text, path)
     entry = {key: list(value) if isinstance(value, tuple) else value for key, value in entry.items()}
     before = content.get("watch", [])
@@ -32,7 +51,7 @@ def add_table(path: Path, entry: Mapping[str, object]) -> None:
     fresh = "".join(
         [text, "" if not text or text.endswith("\n") else "\n", "\n" if text else "", "[[watch]]\n", *lines]
     )
-    _replace(path, fresh, {**content, "watch": [*entries, entry]})
+    return fresh, {**content, "watch": [*entries, entry]}
 
 
 def remove_table(path: Path, name: str) -> None:
@@ -42,6 +61,16 @@ def remove_table(path: Path, name: str) -> None:
         ConfigError: there is none, or it can't be separated from the text around it.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
+    fresh = _cut(path, text, name)
+    _replace(path, fresh, _parse(fresh, path))
+
+
+def _cut(path: Path, text: str, name: str) -> str:
+    """Return the text of an index.toml without the [[watch]] of a name.
+
+    Raises:
+        ConfigError: there is none, or it can't be separated from the text around it.
+    """
     content = _parse(text, path)
     names = [watch.name for watch in read_watches(content.get("watch", []), path)]
     if name not in names:
@@ -56,10 +85,14 @@ def remove_table(path: Path, name: str) -> None:
     last = next(after, len(lines))
     kept = [entry for entry, one in zip(content["watch"], names, strict=True) if one != name]  # type: ignore[call-overload]
     wanted = {**content, "watch": kept} if kept else {key: value for key, value in content.items() if key != "watch"}
+    fresh = "".join(lines[:first] + lines[last:])
     try:
-        _replace(path, "".join(lines[:first] + lines[last:]), wanted)
-    except (ConfigError, tomllib.TOMLDecodeError) as err:
+        is_same = _parse(fresh, path) == wanted
+    except ConfigError as err:
         raise ConfigError(_explain(path, name)) from err
+    if not is_same:
+        raise ConfigError(_explain(path, name))
+    return fresh
 
 
 def _parse(text: str, path: Path) -> dict[str, object]:

@@ -41,6 +41,7 @@ from engine.serve.pages.views import (
     build_paging,
     build_tries,
 )
+from engine.serve.pages.watch import build_watch_address
 from engine.serve.request.decisions import DECISION, allow_decision, find_reviewer
 from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import RequestValues
@@ -142,6 +143,7 @@ def _render_search_page(
         concealed=build_hidden_views(index, state),
         all_shown=state.drop_value("hide").build_address("/"),
         headline=build_headline(index, answer),
+        watch=build_watch_address(state) if query.text and not query.like else "",
         views=(views := build_view_choices(state)),
         chosen_view=next(name for name, _, _, is_chosen in views if is_chosen),
         any_marks=is_later or any(hit.why for hit in answer.hits),

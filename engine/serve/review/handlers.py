@@ -36,7 +36,7 @@ from engine.serve.pages.templates import render_page
 from engine.serve.request.operations import FILES, Audience, Operation
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.request.site import HTML, JSON, get_review, get_site, is_json_wanted, read_values
-from engine.serve.review import flow, map
+from engine.serve.review import flow, map, watch
 from engine.serve.review.cards import DONE, build_card, count_decisions, find_last
 from engine.serve.review.forms import BACK, DECIDE, ORDER, SETTLE, UNDO, find_who, read_form, read_label
 from engine.serve.work.openreview import ORDERS, OpenReview
@@ -435,4 +435,5 @@ OPERATIONS = (
     Operation(f"{REVIEW}/export", _export_decisions, (_FORMAT,), FILES, Audience.REVIEWERS),
     *flow.OPERATIONS,
     *map.OPERATIONS,
+    *watch.OPERATIONS,
 )

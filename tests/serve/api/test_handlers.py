@@ -630,7 +630,7 @@ def test_a_tree_of_headings_that_is_not_there_is_told(client: TestClient) -> Non
     assert "MeSH tree" in message
 
 
-ROUTES = ("/", "/record", "/status", "/map", "/map/points", "/map/at", "/export", "/search-record.json",
+ROUTES = ("/", "/record", "/status", "/watch", "/watch/feed.atom", "/map", "/map/points", "/map/at", "/export", "/search-record.json",
           "/api/v1/search", "/api/v1/similar", "/api/v1/record", "/api/v1/new", "/api/v1/status",
           "/api/v1/openapi.json", "/healthz", "/readyz", "/metrics", "/static/page.js")  # fmt: skip
 

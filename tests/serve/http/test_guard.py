@@ -424,7 +424,7 @@ def test_the_log_says_why_the_server_failed(damaged: TestClient, caplog: pytest.
 # Pages without anything inline
 
 PAGES = ("/", "/?q=gout", "/?q=gout&mode=hybrid&n=50&year=1995-2000", "/?q=zzz&year=1700", "/?like=toy-01", "/map",
-         "/map?q=gout", "/map?i=old", "/record?id=toy-01", "/record?id=gut", "/record?id=77", "/status", "/?n=x",
+         "/map?q=gout", "/map?i=old", "/record?id=toy-01", "/record?id=gut", "/record?id=77", "/status", "/watch", "/watch?q=gout&year=2000-", "/?n=x",
          "/nope", "/record?id=nope", *(f"/?q={text}" for text in ("<script>", "'\"><i onload=x>")))  # fmt: skip
 
 

@@ -81,7 +81,18 @@ def crawl(client: TestClient, root: str, sent: str, most: int = 60) -> set[str]:
 @pytest.mark.parametrize("sent", [AT, ""], ids=["the proxy keeps the path", "the proxy removes it"])
 def test_all_links_of_all_pages_are_under_the_path(proxied: TestClient, sent: str) -> None:
     seen = crawl(proxied, AT, sent)
-    pages = ("/", "/map", "/flow", "/suggest", "/status", "/record", "/export", "/record/export", "/search-record.json")
+    pages = (
+        "/",
+        "/map",
+        "/flow",
+        "/suggest",
+        "/watch",
+        "/status",
+        "/record",
+        "/export",
+        "/record/export",
+        "/search-record.json",
+    )
     files = ("/static/page.js", "/static/map.js", "/static/style.css", "/static/icon.svg", "/api/v1/openapi.json")
     assert seen >= {AT + path for path in (*pages, *files)}
 
