@@ -21,7 +21,7 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-FOLDER, ENDING = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")  # of the commands in it
+FOLDER, ENDING = ("Scripts", ".exe") if sys.platform == "win32" else ("bin", "")  # of the commands in it
 PYTHON = VENV / FOLDER / f"python{ENDING}"
 LOG = VENV / "install.log"
 CPU_TORCH = "2.13.0"  # a release of which some package indexes serve a CPU build

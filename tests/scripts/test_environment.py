@@ -1,7 +1,9 @@
 """The installation into .venv, with a pip that only writes down what it was asked."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +93,41 @@ def test_a_python_that_is_too_old_is_refused(name: str, tmp_path: Path) -> None:
     done = subprocess.run([ROOT / "scripts" / name], capture_output=True, text=True, env={"PATH": path})
     assert done.returncode == 1
     assert done.stderr.startswith("Python 3.11 or newer is needed: apt-get install python3")
+
+
+@pytest.mark.parametrize("name", ["quickstart", "test", "nightly_reindex"])
+def test_a_script_is_read_by_sh_and_by_python(name: str) -> None:
+    script = ROOT / "scripts" / name
+    shell = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    compile(script.read_text(encoding="utf-8"), name, "exec")
+    if name == "test":  # the others have no short way out
+        ways = ([script], ["sh", script], [sys.executable, script])
+        shown = [subprocess.run([*way, "--help"], capture_output=True, text=True, env=shell) for way in ways]
+        assert [each.returncode for each in shown] == [0, 0, 0]
+        assert len({each.stdout for each in shown}) == 1 and "usage: scripts/test" in shown[0].stdout
+
+
+def test_an_old_python_is_told_which_one_is_needed() -> None:
+    for name in ("quickstart", "test"):
+        code = (ROOT / "scripts" / name).read_text(encoding="utf-8").replace("(3, 11)", "(99, 0)")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stderr[:32]) == (1, "Python 3.11 or newer is needed, ")
+
+
+def test_commands_are_where_the_system_puts_them() -> None:
+    loaded = "import hashlib, json, shutil, subprocess, sys, tomllib; sys.platform = 'win32'\n"
+    code = f"{loaded}import quickstart, gate, environment as e; print(e.PYTHON, e.find_command('pip'), quickstart.NEXT)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True)
+    scripts = environment.VENV / "Scripts"
+    assert done.stdout.split()[:2] == [str(scripts / "python.exe"), str(scripts / "pip.exe")], done.stderr
+    assert "\n   .venv\\Scripts\\activate\n" in done.stdout
+    assert environment.find_command("engine") == environment.VENV / "bin" / "engine"
+
+
+def test_the_workflow_runs_the_two_commands_of_the_readme_on_every_system() -> None:
+    text = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    for part in ("ubuntu-latest, macos-latest, windows-latest", '"3.11", "3.12", "3.13", "3.14"', "fail-fast: false"):
+        assert part in text
+    for name in ("quickstart", "test"):
+        assert f"run: python scripts/{name}\n" in text
+        assert f"scripts/{name}" in (ROOT / "README.md").read_text(encoding="utf-8")
