@@ -369,6 +369,17 @@ def read_user_name() -> str:
         raise OSError("this user has no name on this system") from err
 
 
+def split_command(command: str) -> list[str] | str:
+    """Return a command line as a process is started with it: its words, as a shell reads them; on Windows the line.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
+    import shlex
+
+    return command if _IS_WINDOWS else shlex.split(command)  # a shell would drop the backslashes of its paths
+
+
 def has_cron() -> bool:
     """Return whether commands are run at night by cron or systemd, and not by the Task Scheduler of Windows."""
     return not _IS_WINDOWS

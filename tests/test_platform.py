@@ -295,6 +295,13 @@ def test_windows_gives_other_errors_encodings_and_sockets(windows: Msvcrt, monke
         assert not platform.is_closed_pipe(OSError(errno.EINVAL, "Invalid argument"))
 
 
+def test_a_command_line_is_split_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = r'"C:\Program Files\mail.exe" -s night'
+    assert platform.split_command("mail -s 'of the night'") == ["mail", "-s", "of the night"]
+    monkeypatch.setattr(platform, "_IS_WINDOWS", True)
+    assert platform.split_command(line) == line
+
+
 def test_windows_is_told_its_own_scheduler(windows: Msvcrt, engine: Command) -> None:
     for option in ("--print-cron", "--print-systemd"):
         done = engine("nightly", "toy", option, "--log", "a b.jsonl")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
+
+from engine.platform import split_command
 
 _SECONDS = 60
 
@@ -14,7 +15,7 @@ def run_notify_command(command: str, content: bytes) -> str:
     The reason does not show the command's arguments: they may hold a token.
     """
     try:
-        subprocess.run(shlex.split(command), input=content, timeout=_SECONDS, check=True)
+        subprocess.run(split_command(command), input=content, timeout=_SECONDS, check=True)
     except subprocess.CalledProcessError as err:
         return f"it ended with exit code {err.returncode}"
     except subprocess.TimeoutExpired:
