@@ -53,6 +53,7 @@ settings.load_profile("ci" if "CI" in os.environ else "gate")  # --hypothesis-pr
 # The files that take longest, longest first: a worker that began one of them last would leave the others idle.
 LONG = (
     "serve/test_browser.py",
+    "serve/review/test_screening_browser.py",
     "reindex/runs/test_update.py",
     "serve/api/test_openapi.py",
     "reindex/test_crash.py",
@@ -60,6 +61,8 @@ LONG = (
     "train/fit/test_training.py",
     "test_docs.py",
     "encode/original/test_export.py",
+    "encode/crossencoder/test_export.py",
+    "index/generations/test_folder.py",
     "reindex/test_histories.py",
     "reindex/test_update_state.py",
     "test_several_segments.py",

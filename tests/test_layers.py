@@ -1,6 +1,7 @@
 """The tree is the architecture: a stage imports only stages that sort before it, and one stage owns each heavy library."""
 
 import ast
+import gc
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,7 +135,12 @@ def parsed(path: Path) -> Module:
 
 @pytest.fixture(scope="module")
 def modules() -> list[Module]:
-    return [parsed(path) for path in sorted(ENGINE.rglob("*.py"))]
+    """All files of the engine. While they are parsed, looking for garbage would take most of the time."""
+    gc.disable()
+    try:
+        return [parsed(path) for path in sorted(ENGINE.rglob("*.py"))]
+    finally:
+        gc.enable()
 
 
 def test_imports_only_stages_to_its_left(modules: list[Module]) -> None:
