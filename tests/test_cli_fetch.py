@@ -48,14 +48,34 @@ def test_a_query_becomes_a_file_and_an_index(library: Library, toy: IndexFolder,
 
 def test_ids_come_from_a_file_and_those_that_do_not_are_named(library: Library, engine: Run, tmp_path: Path) -> None:
     ids, path = tmp_path / "ids.txt", tmp_path / "known.xml.gz"
-    ids.write_text("PMID: 4\n2\n99\n4\n10.1/x\n")
+    ids.write_text("PMID: 4\n2\n99\n4\nW123\n")
     done = engine("fetch", "pubmed", "--ids", ids, "-o", path, "--base-url", library.url, "--json")
     assert done.returncode == 8
-    assert "Error: 1 id not asked for, expected PMIDs: 10.1/x. 1 record did not come: 99. PubMed may" in done.stderr
+    assert (
+        "Error: 1 id not asked for, expected PMIDs or DOIs that PubMed knows: W123. 1 record did not come: 99. PubMed may"
+        in done.stderr
+    )
     report = json.loads(done.stdout)
     assert (report["n_counted"], report["n_records"], report["missing"]) == (3, 2, ["99"])
     assert [text.split("</PMID>")[0][-1] for text in records(path)] == ["4", "2"]
     assert KEY not in done.stdout + done.stderr
+
+
+def test_dois_are_looked_up_and_those_that_name_no_record_are_told(
+    library: Library, engine: Run, tmp_path: Path
+) -> None:
+    library.add(Paper(11, doi="10.1000/one"), Paper(12, doi="10.1000/two"), Paper(13, doi="10.1000/two"))
+    ids, path = tmp_path / "ids.txt", tmp_path / "known.xml.gz"
+    ids.write_text("3\nhttps://doi.org/10.1000/one\n10.1000/two\n10.1000/none\n11\n")
+    library.faults["esearch"] = ["502"]
+    done = engine("fetch", "pubmed", "--ids", ids, "-o", path, "--base-url", library.url)
+    assert done.returncode == 8
+    told = "10.1000/two (2 records of PubMed have it), 10.1000/none (unknown to PubMed). What came"
+    assert told in done.stderr.replace("DOI:", "")
+    assert [text.split("</PMID>")[0].split(">")[-1] for text in records(path)] == ["3", "11"]
+    ids.write_text("10.1000/none\n")
+    done = engine("fetch", "pubmed", "--ids", ids, "-o", tmp_path / "b.xml.gz", "--base-url", library.url)
+    assert done.returncode != 0 and "holds no id of a record of PubMed" in done.stderr
 
 
 def test_ids_come_from_an_export(library: Library, engine: Run, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from engine.cli.frame.group import Subcommands, fail, main, raise_signals
 from engine.cli.frame.options import INDEXES, add_options
 from engine.cli.upkeep.build import index_files
 from engine.config import Config, check_name, read_ncbi_account
-from engine.errors import DownloadError, UsageError
+from engine.errors import DownloadError, NoRecordError, UsageError
 from engine.phrases import pluralize
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
+    from engine.collect.fetch.service import Service
     from engine.collect.fetch.task import FetchReport
     from engine.progress import Progress
 
@@ -55,7 +56,7 @@ class _Delivery:
         Args:
             work: the work file.
             action: the fetch.
-            others: ids that the service does not know, and that were not asked for.
+            others: ids that were not asked for, since the service has no record of them.
 
         Raises:
             EngineError: the fetch or the indexing failed.
@@ -66,9 +67,10 @@ class _Delivery:
         _print_fetch(done, self.output, as_object=self.as_object)
         if self.index:
             index_files(Config.load(self.indexes, self.index), [self.output], as_object=self.as_object)
-        lacks = (
-            [f"{pluralize(len(others), 'id')} not asked for, expected PMIDs: {_name_some(others)}"] if others else []
-        )
+        lacks = []
+        if others:
+            n_others = pluralize(len(others), "id")
+            lacks = [f"{n_others} not asked for, expected PMIDs or DOIs that PubMed knows: {_name_some(others)}"]
         lacks += filter(None, [_explain_lacks(done)])
         if lacks:
             fail(f"{'. '.join(lacks)}. What came is in {self.output}", DownloadError.exit_code)
@@ -101,11 +103,11 @@ _delivery_options = add_options(
     "--ids",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Fetch the records whose PMIDs are in FILE: a list, a table or an export.",
+    help="Fetch the records whose PMIDs or DOIs are in FILE: a list, a table or an export.",
 )
 @_delivery_options
 def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
-    """Fetch PubMed's records for a query, or for a list of PMIDs.
+    """Fetch PubMed's records for a query, or for a list of PMIDs and DOIs.
 
     QUERY is a search as on PubMed's page. Large result sets are fetched in parts until they are complete. A stopped run
     continues where it stopped. NCBI allows 3 requests a second, and 10 with an API key, which is read from
@@ -126,7 +128,7 @@ def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
     text = "" if query is None else _check_query(query)
     account = read_ncbi_account()
     service = connect_pubmed(delivery.base_url, account.api_key, account.email)
-    pmids, others = _read_pmids(ids) if ids else ((), ())
+    pmids, others = _read_pmids(ids, service) if ids else ((), ())
     task = FetchTask(service, delivery.output, text, pmids, delivery.overwrite)
     delivery.run(task.work_path, lambda report: fetch_pubmed(task, report), others)
 
@@ -163,22 +165,34 @@ def _check_query(query: str) -> str:
     return query.strip()
 
 
-def _read_pmids(path: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return the PMIDs in a file, in order, each once, and its ids that are none.
+def _read_pmids(path: Path, service: Service) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the PMIDs in a file and those of its DOIs, in order, each once; and its other ids, with the reasons.
 
     Raises:
-        UsageError: the file can't be read, or has no PMID.
+        UsageError: the file can't be read, or has no PMID and no DOI.
+        NoRecordError: PubMed has none of its DOIs, and it has no PMID.
+        DownloadError: the service failed for good.
     """
-    from engine.identifiers import parse_pmid
+    from engine.collect.fetch.doiquery import resolve_dois
+    from engine.identifiers import parse_doi, parse_pmid
     from engine.query.question.recordlist import read_record_list
 
-    read = {text: parse_pmid(text) for text in read_record_list(path, None)}
-    others = tuple(text for text, pmid in read.items() if pmid is None)
+    read: dict[str, object] = {text: parse_pmid(text) for text in read_record_list(path, None)}
+    dois = {text: doi for text, pmid in read.items() if pmid is None and (doi := parse_doi(text))}
+    reasons: dict[str, str] = {}
+    if dois:
+        with show_progress() as report:
+            found = resolve_dois(service, tuple(dict.fromkeys(dois.values())), report)
+        read |= {text: found.pmids.get(doi) for text, doi in dois.items()}
+        reasons = {text: f"{text} ({found.reasons[doi]})" for text, doi in dois.items() if doi in found.reasons}
+    others = tuple(reasons.get(text, text) for text, pmid in read.items() if pmid is None)
+    if dois and len(others) == len(read):
+        raise NoRecordError(f"{path} holds no id of a record of PubMed: {_name_some(others)}. Check the ids")
     if len(others) == len(read):
         raise UsageError(
-            f"{path} holds no PMID, expected one per line, a table with a column pmid, or records with PMIDs"
+            f"{path} holds no PMID and no DOI, expected one per line, a table with a column pmid or doi, or records"
         )
-    return tuple(dict.fromkeys(int(pmid) for pmid in read.values() if pmid)), others
+    return tuple(dict.fromkeys(int(str(pmid)) for pmid in read.values() if pmid)), others
 
 
 def _name_some(ids: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ _ODD = {  # answers with status 200
     "empty set": f'<?xml version="1.0" ?>\n{DOCTYPE}\n<PubmedArticleSet></PubmedArticleSet>'.encode(),
 }
 _BY_ID = re.compile(r"\((.*)\) AND (\d+):(\d+)\[uid\]")
+_BY_DOI = re.compile(r'"([^"]*)"\[aid\]')
 _SINCE = re.compile(
     r'\((.*)\) AND \(\("([^"]*)"\[lr\] : "3000/12/31"\[lr\]\) OR \("\2"\[edat\] : "3000/12/31"\[edat\]\)\)'
 )
@@ -39,6 +40,7 @@ class Paper:
     entered: date | None = date(2020, 1, 1)
     title: str = "Gout"
     revised: date = date(2020, 1, 2)
+    doi: str = ""
 
     def is_new(self, since: str) -> bool:
         """Whether it came or was changed on this day or later."""
@@ -97,6 +99,8 @@ class Library:
 
     def search(self, form: dict[str, str]) -> list[int]:
         term, low, high = form["term"], 0, 10**9
+        if match := _BY_DOI.fullmatch(term):
+            return [paper.pmid for paper in self.papers.values() if paper.doi == match[1]]
         if match := _BY_ID.fullmatch(term):
             term, low, high = match[1], int(match[2]), int(match[3])
         since = _SINCE.fullmatch(term)
