@@ -84,7 +84,7 @@ def build_app(
     app = Starlette(routes=routes, exception_handlers=_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site, app.state.access = site, access
-    described = tuple(each.add_decision() for each in OPERATIONS) if opened else OPERATIONS
+    described = tuple(each.add_own() for each in OPERATIONS) if opened else OPERATIONS
     app.state.operations = (*described, *further)  # that the OpenAPI document describes
     guard = Guard(_show_review(app) if opened else app, access, prefix)
     app.state.metrics = metrics = Metrics(guard, site)

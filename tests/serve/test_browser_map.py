@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.serve.test_browser import CHROMIUM, PHONE, address, browser, driver, window
 
@@ -65,6 +65,39 @@ def test_what_is_drawn_around_is_listed_and_exported(window: Callable[..., Page]
     assert page.inner_text("#chosen")
     page.click("#clear")
     assert not page.inner_text("#chosen") and page.is_hidden("#chosen-ways")
+
+
+def test_ticks_of_a_list_stay_over_its_pages_and_when_it_is_closed(window: Callable[..., Page]) -> None:
+    page = window("/map")
+    page.wait_for_selector(DRAWN)
+    page.click("#choosing")
+    drag(page, (0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
+    assert chosen(page) > 50
+    page.click("#chosen-list")
+    page.wait_for_selector(".tick")
+    ticked = []
+    for place in (2, 5):
+        page.locator(".tick").nth(place).check()
+        ticked.append(page.locator(".tick").nth(place).get_attribute("value"))
+    first, listed = page.url, page.context
+    page.click("a[rel=next]")
+    page.wait_for_url("**offset=50**")
+    page.locator(".tick").nth(0).check()
+    ticked.append(page.locator(".tick").nth(0).get_attribute("value"))
+    expect(page.locator("#chosen-ticked")).to_contain_text("3 ticked")
+    page.close()
+    page = listed.new_page()  # as when the tab was closed
+    page.goto(first)
+    expect(page.locator("#chosen-ticked")).to_contain_text("3 ticked")
+    assert [place for place, box in enumerate(page.locator(".tick").all()) if box.is_checked()] == [2, 5]
+    page.select_option("#format", "json")
+    with page.expect_download() as loading:
+        page.click("#chosen-export button")
+    assert [one["id"] for one in json.loads(loading.value.path().read_bytes())] == ticked
+    page.click("#chosen-untick")
+    expect(page.locator(".tick:checked")).to_have_count(0)
+    page.reload()
+    expect(page.locator(".tick:checked")).to_have_count(0)
 
 
 def test_the_map_is_used_by_keyboard(window: Callable[..., Page]) -> None:

@@ -25,7 +25,7 @@ from engine.serve.api.bodies import (
     dump_bytes,
 )
 from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
-from engine.serve.request.decisions import DECISION, allow_decision, find_reviewer
+from engine.serve.request.decisions import allow_own, find_reviewer, read_limits
 from engine.serve.request.parameters import (
     CITED_RECORD,
     FILTERS,
@@ -68,29 +68,29 @@ BATCH = (INDEX, *RANKING, *FILTERS)
 
 async def search(request: Request) -> Response:
     """Search the abstracts nearest to a text, best first."""
-    values = read_values(request, allow_decision(find_reviewer(request), SEARCH))
+    values = read_values(request, allow_own(find_reviewer(request), SEARCH))
     return await _answer_request(request, values, read_query(values))
 
 
 async def find_similar(request: Request) -> Response:
     """Search the abstracts nearest to stored records, which are excluded."""
-    values = read_values(request, allow_decision(find_reviewer(request), SIMILAR))
+    values = read_values(request, allow_own(find_reviewer(request), SIMILAR))
     return await _answer_request(request, values, read_query(values, like=values.get_texts("id")))
 
 
 async def _answer_request(request: Request, values: RequestValues, query: Query) -> Response:
     """Answer one query."""
     index = get_site(request).shelf.get_index(values.get_text("i"))
-    reviewer, decisions = find_reviewer(request), values.get_texts(DECISION.name)
+    reviewer, limits = find_reviewer(request), read_limits(read_pairs(request))
 
     def work() -> bytes:
-        only = reviewer.read_decided(index).select(decisions) if reviewer and decisions else None
+        only = reviewer.select(index, limits) if reviewer else None
         answer = index.ask(query, only=only)
         return dump_bytes(
             build_answer_body(index, answer) | {"next": build_next_path(request.url.path, read_pairs(request), answer)}
         )
 
-    return await respond(request, [index], JSON, work, is_lasting=not decisions)
+    return await respond(request, [index], JSON, work, is_lasting=not limits)
 
 
 async def find_new(request: Request) -> Response:

@@ -23,7 +23,7 @@ from engine.serve.http.failures import classify_error
 from engine.serve.http.limits import MAX_HITS, MAX_IDS
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
-from engine.serve.request.decisions import DECISION, allow_decision, find_reviewer
+from engine.serve.request.decisions import allow_own, find_reviewer, read_limits
 from engine.serve.request.operations import FILES, Operation
 from engine.serve.request.parameters import FILTERS, RECORD, SEARCH, Parameter
 from engine.serve.request.queries import read_query
@@ -63,21 +63,21 @@ class _NoHitsError(AbstractNotFoundError):
 async def _export_hits(request: Request) -> Response:
     """Send hits of a search as a file: the ticked ones, those of the page, or the first `top`."""
     reviewer = find_reviewer(request)
-    values = read_values(request, allow_decision(reviewer, _HITS))
+    values = read_values(request, allow_own(reviewer, _HITS))
     index = get_site(request).shelf.get_index(values.get_text("i"))
     query = replace(read_query(values), explain=False, group_by=None)  # a file holds neither
     ticks = tuple(dict.fromkeys(values.get_texts("tick")))
     if top := values.get_whole("top"):
         query, ticks = replace(query, top_k=top, offset=0), ()
-    suffix, decisions = f".{values.get_text('format')}", values.get_texts(DECISION.name)
+    suffix, limits = f".{values.get_text('format')}", read_limits(read_pairs(request))
 
     def work() -> bytes:
-        only = reviewer.read_decided(index).select(decisions) if reviewer and decisions else None
+        only = reviewer.select(index, limits) if reviewer else None
         answer = _answer_ticked(index, query, ticks) if ticks else index.ask(query, only=only)
         return b"".join(render_records(suffix, cite_hits(index, answer), describe_search(answer)))
 
     try:
-        response = await respond(request, [index], FORMATS[suffix].media_type, work, is_lasting=not decisions)
+        response = await respond(request, [index], FORMATS[suffix].media_type, work, is_lasting=not limits)
         return name_attachment(response, make_file_name(index, suffix))
     except _NoHitsError as err:
         return _show_missing_ticks(request, err)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.corpus.facets import Counted
 from engine.options import FILTERS
+from engine.records.generation import DocIds
 from engine.serve.pages.links import State
-from engine.serve.request.decisions import DECISION
+from engine.serve.work.decisionsets import BY_DECISION, BY_LABEL, DecidedRecords
 from engine.serve.work.facets import FieldCounts
 
 _SHOWN = 5  # values that are seen at once; the others are folded away
+_OWN = {BY_DECISION: "Your decisions", BY_LABEL: "Your labels"}
 _LABELS = {option.name: option.form_label or option.chip.capitalize() for option in FILTERS}
 
 
@@ -32,13 +33,22 @@ class _FacetView:
     folded: tuple[_FacetValue, ...]
 
 
-def build_decision_view(counted: Counted, state: State) -> dict[str, _FacetView]:
-    """Return the facet of decisions, by the name of its parameter; none if the search is limited to some already."""
-    name = DECISION.name
-    if any(each == name for each, _ in state.pairs) or len(counted) < 2:
-        return {}
-    values = (_FacetValue(value, n, state.set_value(name, value).build_address("/")) for value, n in counted)
-    return {name: _FacetView("Your decisions", tuple(values), ())}
+def build_own_views(decided: DecidedRecords, among: DocIds | None, state: State) -> dict[str, _FacetView]:
+    """Return the facets of decisions and of the reviewers' labels, by the names of their parameters.
+
+    A facet is left out if the search is limited by it already, or if one value holds all records.
+
+    among: doc ids, ascending, of the records that the search allows; None stands for all.
+    """
+    views = {}
+    for name, label in _OWN.items():
+        counted = decided.count(name, among)
+        if counted and not any(each == name for each, _ in state.pairs) and (name == BY_LABEL or len(counted) > 1):
+            values = tuple(
+                _FacetValue(value, n, state.set_value(name, value).build_address("/")) for value, n in counted
+            )
+            views[name] = _FacetView(label, values[:_SHOWN], values[_SHOWN:])
+    return views
 
 
 def build_facet_views(counts: FieldCounts, state: State) -> dict[str, _FacetView]:

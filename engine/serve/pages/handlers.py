@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,7 +19,7 @@ from engine.query.searchlog import make_record
 from engine.references.formats import FORMATS
 from engine.serve.http.failures import Failure, classify_error
 from engine.serve.http.prefix import get_root
-from engine.serve.pages.facets import build_decision_view, build_facet_views
+from engine.serve.pages.facets import build_facet_views, build_own_views
 from engine.serve.pages.form import (
     FIELDS,
     FURTHER,
@@ -42,7 +43,7 @@ from engine.serve.pages.views import (
     build_tries,
 )
 from engine.serve.pages.watch import build_watch_address
-from engine.serve.request.decisions import DECISION, allow_decision, find_reviewer
+from engine.serve.request.decisions import allow_own, find_reviewer, read_limits
 from engine.serve.request.operations import Operation
 from engine.serve.request.parameters import RequestValues
 from engine.serve.request.queries import read_query
@@ -58,7 +59,7 @@ async def _show_search_page(request: Request) -> Response:
     """Send the search form with the hits of its query, if any; or the filled form with an error message."""
     try:
         reviewer = find_reviewer(request)
-        allowed = allow_decision(reviewer, PAGE)
+        allowed = allow_own(reviewer, PAGE)
         state = canonicalise(read_pairs(request), allowed)
         if not is_canonical(read_pairs(request)):
             return RedirectResponse(state.build_address("/"), _SEE_OTHER)
@@ -123,16 +124,18 @@ def _render_search_page(
     fields = _build_form_fields(index, names, state)
     if not query.text and not query.like:
         counts = FieldCounts(read_facets(index).lists, is_whole=True)
-        facets = build_decision_view(decided.count(None), state) if decided else {}
+        facets = build_own_views(decided, None, state) if decided else {}
         facets, tries = facets | build_facet_views(counts, state), build_tries(index, state)
         return render_page("search", title="Search", answer=None, problem="", facets=facets, tries=tries, **fields)
-    limits = tuple(value for name, value in state.pairs if name == DECISION.name)
+    limits = read_limits(state.pairs)
     only = decided.select(limits) if decided else None
     answer = index.ask(query, n_explained=EXPLAINED, only=only)
     counts = count_qualified(index, answer.query, only)
     facets = {}
-    if decided and not limits:
-        facets = build_decision_view(decided.count(find_among(get_generation(index), answer.query)), state)
+    if decided:
+        among = find_among(get_generation(index), answer.query)
+        among = only if among is None else among if only is None else np.intersect1d(among, only)
+        facets = build_own_views(decided, among, state)
     fields |= {"facets": facets | build_facet_views(counts, state), "is_whole": counts.is_whole}
     return render_page(
         "search",

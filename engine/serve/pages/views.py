@@ -22,7 +22,7 @@ from engine.references.writers.bibliography import format_reference
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, split_pieces
-from engine.serve.request.decisions import DECISION
+from engine.serve.request.decisions import OWN
 from engine.serve.request.parameters import FLAGS
 
 _WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
@@ -71,6 +71,7 @@ _PHASE = re.compile(r"clinical trial, (phase [ivx/]+)")
 _COVERED = {"systematic review": "review", "meta-analysis": "review", "RCT": "trial"}  # kinds that say more than others
 _CHIPS = {option.name: option for option in BY_FIELD.values() if option.chip or any(option.chip_values)}
 _SINGLE = ("year", "journal")  # a record has one value of them
+_OWN = {one.name: one.name.replace("_", " ") for one in OWN}
 _CARRIED = tuple(option.name for option in FILTERS if option.name != "ids")  # filters kept by the link "Similar"
 
 
@@ -259,8 +260,8 @@ def build_chips(state: State) -> list[_Chip]:
     """Return the active filters, each with the URL without it; those that are hidden have a list of their own."""
     chips = []
     for name, value in state.pairs:
-        if name == DECISION.name:
-            chips.append(_Chip("decision", value, state.drop_value(name, value).build_address("/")))
+        if name in _OWN:
+            chips.append(_Chip(_OWN[name], value, state.drop_value(name, value).build_address("/")))
         option = _CHIPS.get(name)
         if option is None or name == _HIDE:
             continue

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from engine.references.formats import FORMATS
-from engine.serve.request.decisions import DECISION
+from engine.serve.request.decisions import OWN
 from engine.serve.request.parameters import Parameter
 
 FORM = "application/x-www-form-urlencoded"
@@ -66,6 +66,6 @@ class Operation:
         """The first line of the docstring of its handler."""
         return (inspect.getdoc(self.handler) or "").partition("\n")[0]
 
-    def add_decision(self) -> Operation:
-        """Return the address as it is where reviewers search: with the parameter of decisions, if it may have it."""
-        return replace(self, parameters=(*self.parameters, DECISION)) if self.is_by_decision else self
+    def add_own(self) -> Operation:
+        """Return the address as it is where reviewers search: with the parameters of decisions, if it may have them."""
+        return replace(self, parameters=(*self.parameters, *OWN)) if self.is_by_decision else self

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from engine.corpus.storage.journal import DecisionKind
-from engine.query.opening.generation import OpenGeneration
 from engine.records.generation import DocIds
-from engine.serve.work.openreview import OpenReview
+from engine.review.decisions.state import ReviewState
 
+BY_DECISION, BY_LABEL = "decision", "review_label"
 _UNDECIDED = "undecided"
 _KINDS = {
     "include": DecisionKind.INCLUDE,
@@ -24,35 +26,46 @@ DECISIONS = (*_KINDS, _UNDECIDED)
 
 @dataclass(frozen=True, slots=True)
 class DecidedRecords:
-    """The records of a generation by decision; each record is under one."""
+    """The records of a generation by decision, of which each has one, and by the labels of reviewers."""
 
-    ids: Mapping[str, DocIds]  # of each of DECISIONS, the doc ids, ascending
+    groups: Mapping[str, Mapping[str, DocIds]]  # of BY_DECISION and BY_LABEL, of each value, the doc ids, ascending
 
-    def select(self, decisions: Sequence[str]) -> DocIds | None:
-        """Return the doc ids, ascending, of the records with one of these decisions; None stands for all."""
-        if not decisions:
-            return None
-        return np.sort(np.concatenate([self.ids[name] for name in dict.fromkeys(decisions)]))
+    def select(self, limits: Mapping[str, Sequence[str]]) -> DocIds | None:
+        """Return the doc ids, ascending, of the records within all limits; None, for all records, without a limit.
 
-    def count(self, among: DocIds | None) -> tuple[tuple[str, int], ...]:
-        """Return how many of some records have each decision, without those that none has; None stands for all."""
-        counts = (
-            (name, len(ids) if among is None else len(np.intersect1d(ids, among, assume_unique=True)))
-            for name, ids in self.ids.items()
-        )
-        return tuple((name, n) for name, n in counts if n)
+        limits: of each group, the values of which a record must have one.
+        """
+        found = [
+            np.unique(np.concatenate([self.groups[name].get(value, np.empty(0, np.int64)) for value in values]))
+            for name, values in limits.items()
+            if values
+        ]
+        return reduce(np.intersect1d, found) if found else None
+
+    def count(self, name: str, among: DocIds | None) -> tuple[tuple[str, int], ...]:
+        """Return how many of some records have each value of a group, without those that none has.
+
+        among: doc ids, ascending; None stands for all. Labels come by their number of records.
+        """
+        counts = [
+            (value, len(ids) if among is None else len(np.intersect1d(ids, among, assume_unique=True)))
+            for value, ids in self.groups[name].items()
+        ]
+        if name == BY_LABEL:
+            counts.sort(key=lambda pair: (-pair[1], pair[0]))
+        return tuple((value, n) for value, n in counts if n)
 
 
-def read_decided(review: OpenReview, snapshot: OpenGeneration, who: str) -> DecidedRecords:
-    """Return the records of a generation by what a reviewer decided; by what all did, if they share the work.
-
-    Raises:
-        CorpusError: the journal can't be read.
-    """
-    state = review.read_own(snapshot, who)
-    ids = {
-        name: np.array(sorted(each.doc_id for each in state.list_of(kind) if each.doc_id is not None), np.int64)
-        for name, kind in _KINDS.items()
-    }
-    rest = np.setdiff1d(snapshot.corpus.read_ids(), np.concatenate(list(ids.values())))
-    return DecidedRecords(ids | {_UNDECIDED: rest})
+def sort_decided(state: ReviewState, doc_ids: DocIds) -> DecidedRecords:
+    """Return the records of a generation, whose doc ids are given, by the decisions and labels of a review."""
+    by_kind: dict[DecisionKind | None, list[int]] = defaultdict(list)
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for record in state.records:
+        if record.doc_id is not None:
+            by_kind[record.kind].append(record.doc_id)
+            for label in {label for each in record.decisions for label in each.labels}:
+                by_label[label].append(record.doc_id)
+    decisions = {name: np.array(sorted(by_kind[kind]), np.int64) for name, kind in _KINDS.items()}
+    decisions[_UNDECIDED] = np.setdiff1d(doc_ids, np.concatenate(list(decisions.values())))
+    labels = {label: np.array(sorted(ids), np.int64) for label, ids in by_label.items()}
+    return DecidedRecords({BY_DECISION: decisions, BY_LABEL: labels})

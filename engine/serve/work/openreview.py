@@ -22,6 +22,7 @@ from engine.review.decisions.reviews import NewLabel, Review
 from engine.review.decisions.state import DecidedRecord, RecordDecision, ReviewState
 from engine.review.desk.orders import OrderName
 from engine.review.desk.queue import NextRecords, ReviewQueue
+from engine.serve.work.decisionsets import DecidedRecords, sort_decided
 
 ORDERS = {  # in which records come, and what each is called
     OrderName.LEARNED: "likely inclusions first",
@@ -59,6 +60,7 @@ class OpenReview:
         self._lock = threading.Lock()
         self._queue: ReviewQueue | None = None  # opened when it is first needed
         self._resources = contextlib.ExitStack()
+        self._sorted: dict[str, tuple[ReviewState, DecidedRecords]] = {}  # by reviewer, of the newest state
 
     def prepare(self) -> None:
         """Load what the first decisions need, before anybody waits for it. What fails is raised where it is needed."""
@@ -120,6 +122,19 @@ class OpenReview:
         """
         state = self.follower.read(snapshot)
         return keep_own(state, who) if self.rules.is_blind else state
+
+    def sort_own(self, snapshot: OpenGeneration, who: str) -> DecidedRecords:
+        """Return the records of a generation by what read_own() returns; sorted once for each state of the review.
+
+        Raises:
+            CorpusError: the journal can't be read.
+        """
+        state = self.follower.read(snapshot)
+        before = self._sorted.get(who)
+        if before is None or before[0] is not state:
+            own = keep_own(state, who) if self.rules.is_blind else state
+            before = self._sorted[who] = state, sort_decided(own, snapshot.corpus.read_ids())
+        return before[1]
 
     def list_next(
         self, snapshot: OpenGeneration, who: str, order: OrderName, n: int, passed: Collection[int] = ()

@@ -7,7 +7,10 @@ import lxml.html
 import pytest
 
 from engine.corpus.storage.journal import DecisionKind
+from engine.records.generation import DocIds
 from engine.review.decisions.reviews import NewLabel, Review
+from engine.review.decisions.state import ReviewState
+from engine.serve.work.decisionsets import DecidedRecords, sort_decided
 from tests.serve.conftest import client_of, error_of
 from tests.serve.review.conftest import Desk
 
@@ -24,10 +27,10 @@ def screened(review: Review) -> Review:
     return review
 
 
-def facet_of(desk: Desk, path: str) -> dict[str, int]:
-    """The numbers of the facet of decisions on a page, each checked against the search that its link leads to."""
+def facet_of(desk: Desk, path: str, label: str = "Your decisions") -> dict[str, int]:
+    """The numbers of a facet on a page, each checked against the search that its link leads to."""
     page = lxml.html.document_fromstring(desk.get(path).text)
-    links = page.xpath("//p[text()='Your decisions']/following-sibling::div[1]//a")
+    links = page.xpath(f"//p[text()='{label}']/following-sibling::div[1]//a")
     found = {}
     for link in links:
         name, number = (part.text_content() for part in link.xpath("span"))
@@ -66,6 +69,58 @@ def test_a_search_among_decisions_finds_these_alone(screened: Review, open_desk:
     ann.decide("toy-02", "include")  # what was decided meanwhile counts at once
     assert ids(ann, "q=gout&decision=include") == {"toy-01", "toy-02"}
     assert "decision is 'nope'" in error_of(ann.get("/api/v1/search?q=gout&decision=nope"), 400, "bad_request")
+
+
+@pytest.fixture
+def labelled(screened: Review) -> Review:
+    for who, name, labels in (
+        ("ann", "toy-01", ("RCT", "gout, acute")), ("ann", "toy-03", ("RCT",)), ("bob", "toy-03", ("cohort",)), ("bob", "toy-06", ("RCT",)),
+    ):  # fmt: skip
+        screened.decide(who, [name], NewLabel(IN, labels=labels))
+    return screened
+
+
+def test_labels_are_counted_and_searched_as_decisions_are(labelled: Review, open_desk: Open) -> None:
+    ann, bob = open_desk("ann"), open_desk("bob")
+    assert facet_of(ann, "/?q=gout", "Your labels") == {"RCT": 2, "gout, acute": 1}
+    assert facet_of(bob, "/", "Your labels") == {"RCT": 1, "cohort": 1}
+    assert facet_of(open_desk("ann", is_blind=False), "/?q=gout", "Your labels") == {
+        "RCT": 3,
+        "cohort": 1,
+        "gout, acute": 1,
+    }
+    assert ids(ann, "q=gout&review_label=RCT") == {"toy-01", "toy-03"} and ids(bob, "q=gout&review_label=RCT") == {
+        "toy-06"
+    }
+    assert ids(ann, "q=gout&review_label=RCT&review_label=none") == {"toy-01", "toy-03"}
+    assert ids(ann, "q=gout&review_label=RCT&decision=exclude") == ids(ann, "q=gout&review_label=none") == set()
+    assert facet_of(ann, "/?q=gout&review_label=RCT&hide=toy-01") == {}  # one decision has them all
+    assert facet_of(ann, "/?q=gout&decision=include", "Your labels") == {"RCT": 2, "gout, acute": 1}
+    page = lxml.html.document_fromstring(ann.get("/?q=gout&review_label=RCT").text)
+    (chip,) = page.xpath("//ul[@class='chips']//a[contains(@aria-label, 'label')]")
+    assert chip.get("aria-label") == "Remove the filter review label RCT" and chip.get("href") == "/?q=gout"
+    ann.decide("toy-07", "include", labels="RCT, new")
+    assert facet_of(ann, "/?q=gout", "Your labels") == {"RCT": 3, "gout, acute": 1, "new": 1}
+
+
+def test_decisions_are_sorted_once_for_each_state(
+    screened: Review, open_desk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sortings: list[int] = []
+
+    def count(state: ReviewState, doc_ids: DocIds) -> DecidedRecords:
+        sortings.append(len(state.records))
+        return sort_decided(state, doc_ids)
+
+    monkeypatch.setattr("engine.serve.work.openreview.sort_decided", count)
+    ann = open_desk("ann")
+    for _ in range(3):
+        assert facet_of(ann, "/?q=gout")["undecided"] == 40
+    assert sortings == [3]
+    screened.decide("ann", ["toy-07"], NewLabel(IN))  # by another process, as it were
+    assert facet_of(ann, "/?q=gout")["undecided"] == 39 and sortings == [3, 4]
+    screened.decide("ann", ["toy-07"], NewLabel(DecisionKind.UNDECIDED))
+    assert facet_of(ann, "/?q=gout")["undecided"] == 40
 
 
 def test_the_chip_of_a_decision_is_removed_alone(screened: Review, open_desk: Open) -> None:
