@@ -193,7 +193,7 @@ def measure(asked: QuestionSet, searched: Searched) -> dict[str, Any]:
 def open_records(index: Index, records: list[Abstract], changed: dict[int, Abstract], folder: Path) -> Searched:
     """Return the records of an index, some of them changed, with their words in a new folder."""
     snapshot = get_generation(index)
-    ids, vectors = snapshot.vectors.read_all_vectors()
+    ids, vectors = bench.read_all_vectors(index)
     order = np.array([snapshot.corpus.find_doc_id(record.record_id) for record in records])
     ascending = np.argsort(order)
     places = ascending[np.searchsorted(order, ids, sorter=ascending)]

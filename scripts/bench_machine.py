@@ -19,10 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import engine
+from engine import Index
 from engine.collect.source import read_source
 from engine.encode.models.recipe import prepare_text
+from engine.index.search.parts import SegmentedIndex
+from engine.query.index import get_generation
 from engine.records.abstract import Abstract
 from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 LIBRARIES = (
     "numpy",
@@ -102,6 +106,13 @@ def corpus_texts(corpus: Path) -> list[str]:
     """Title and abstract of every record of a source file, as they are encoded."""
     records = (entry for entry in read_source(corpus) if isinstance(entry, Abstract))
     return [text for record in records if (text := prepare_text(record.title, record.abstract))]
+
+
+def read_all_vectors(index: Index) -> tuple[DocIds, Vectors]:
+    """Return the doc ids (n,) and vectors (n, dim) of an open index."""
+    ranker = get_generation(index).vectors
+    assert isinstance(ranker, SegmentedIndex)  # of this machine
+    return ranker.read_all_vectors()
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -184,7 +184,7 @@ def filters_checked(index: Index, texts: list[str]) -> dict[str, Any]:
     rows = snapshot.corpus.read_rows("SELECT id, year, journal FROM abstracts")
     records = {row[0]: (row[1], row[2]) for row in rows}
     vectors = index.encode(texts)
-    ids, stored = snapshot.vectors.read_all_vectors()
+    ids, stored = bench.read_all_vectors(index)
     order, matrix = np.argsort(ids), stored.astype(np.float64)
     same = short = 0
     for i, filters in enumerate(some_filters(index, FILTERS, seed=1)):

@@ -299,7 +299,7 @@ def main() -> None:
         some = held.corpus.fetch([int(i) for i in bench.spread_over(held.vectors.doc_ids, 2 * given.queries)])
         titles = [record.title for record in some.values() if record.title.strip()]
         queries = index.encode(bench.spread_over(titles, given.queries))
-        real = held.vectors.read_all_vectors()[1]
+        real = bench.read_all_vectors(index)[1]
         work = (given.work or Path(scratch)) / f"{given.index.name}-{index.generation}"  # of these vectors only
         work.mkdir(parents=True, exist_ok=True)
         sizes = [one_size(given, real, int(n), queries, work) for n in given.sizes.split(",")]

@@ -126,7 +126,7 @@ def commands(corpus: Path, scratch: Path) -> tuple[dict[str, list[str]], Path]:
     here = ("-i", "bench", "--indexes", str(scratch))
     record_id = json.loads(run(bench.command("search", QUERY, "-n", "1", *here)))["id"]
     with open_index(folder, follow=False) as index:
-        ids, vectors = get_generation(index).vectors.read_all_vectors()
+        ids, vectors = bench.read_all_vectors(index)
         np.save(scratch / "vectors.npy", vectors)
         place = ids.tolist().index(get_generation(index).corpus.find_doc_id(record_id))
     peer = python(PEER_SCRIPT, str(locate(DEFAULT_MODEL)), str(scratch / "vectors.npy"), QUERY)
