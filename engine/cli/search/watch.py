@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNANSWERED, NOTIFY_FAILED = 5, 9
 _EPILOG = """\b
 Exit codes, for cron:
-  0  done, whether there are news or not   5  reported, but a question could not be answered
+  0  done, whether there is news or not   5  reported, but a question could not be answered
   1  failed                                9  reported, but --notify-command failed
   2  wrong usage                           129, 130, 143  interrupted, terminated
   3  a file is damaged
@@ -136,7 +136,7 @@ def add_watch(
 @click.argument("name")
 @index_options
 def remove_watch(config: Config, name: str) -> None:
-    """Undo the saving of a question; its news stay.
+    """Undo the saving of a question; its news is kept.
 
     \b
     engine watch remove biosimilars -i rheumatology

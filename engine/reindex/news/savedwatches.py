@@ -70,7 +70,7 @@ def _list_unshown(watch: SavedQuestion) -> dict[str, object]:
 
 
 def delete_watch(folder: IndexFolder, name: str) -> None:
-    """Undo the saving of a question; its news stay.
+    """Undo the saving of a question; its news is kept.
 
     Raises:
         UsageError: there is no such question.

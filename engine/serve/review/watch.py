@@ -40,7 +40,7 @@ async def _keep_question(request: Request) -> Response:
 
 
 async def _remove_question(request: Request) -> Response:
-    """Remove a saved question, and go back to the others; its news stay."""
+    """Remove a saved question, and go back to the others; its news is kept."""
     values = await read_form(request, _REMOVE)
     index, name = get_site(request).shelf.get_index(), values.get_text("name")
 
