@@ -606,10 +606,10 @@ def test_a_second_stage_is_chosen_where_the_index_has_one(browser: Browser, tmp_
 def test_focus_goes_through_the_page_in_order(window: Callable[..., Page]) -> None:
     page = window("/status")
     seen = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.textContent.trim()"))
-    assert seen == ["Skip to content", "abstract-engine", "Search", "Map", "Flow", "Suggest", "Status"]
+    assert seen == ["Skip to content", "abstract-engine", "Search", "Map", "Flow", "Suggest", "Watch", "Status"]
 
 
 def test_all_of_it_works_without_a_script(window: Callable[..., Page]) -> None:

@@ -19,7 +19,7 @@ from engine.config import SavedQuestion, read_watches
 from engine.errors import ConfigError, CorruptError, LockedError, UsageError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
-from engine.reindex.news.newsfiles import _NEWS, _read_runs
+from engine.reindex.news.newsfiles import _NEWS, read_runs
 from engine.reindex.news.newsrun import NewsRun, describe_news
 from engine.reindex.news.watches import answer_watches, begin_watches, forget_watch
 from engine.reindex.news.watchmemory import _MEMORY, read_memories
@@ -62,7 +62,7 @@ def test_a_question_tells_what_is_new_once(toy: IndexFolder, tmp_path: Path) -> 
     assert reported(second)["zorb"] == [("z1", "text changed")]
     names = sorted(path.name for path in (toy.path / _NEWS / "000002").iterdir())
     assert names == ["any.ris", "news.html", "news.json", "news.txt", "zorb.ris"]
-    assert [run["number"] for run in _read_runs(toy.path, 2)] == [2, 1]
+    assert [run["number"] for run in read_runs(toy.path, 2)] == [2, 1]
 
 
 def test_a_question_that_cannot_be_answered_stops_no_other(toy: IndexFolder, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def kill_at(n: int) -> Iterator[None]:
 
 def list_reported(folder: IndexFolder) -> list[str]:
     """The records of all runs that are remembered, in the order in which they were reported."""
-    runs = reversed(_read_runs(folder.path, read_memories(folder.path).n_runs))
+    runs = reversed(read_runs(folder.path, read_memories(folder.path).n_runs))
     return [one["id"] for run in runs for watch in run["watches"] for one in watch["records"]]
 
 
@@ -245,7 +245,7 @@ class Watching(RuleBasedStateMachine):
         if self.read_memory() == before and kill is not None:
             return  # killed before it was remembered: nothing was reported yet
         memories = read_memories(self.folder.path)
-        runs = {run["number"]: run for run in _read_runs(self.folder.path, memories.n_runs)}
+        runs = {run["number"]: run for run in read_runs(self.folder.path, memories.n_runs)}
         was = json.loads(before)["runs"] if before else 0
         news = runs[memories.n_runs]["watches"] if memories.n_runs > was else []
         for watch in watches:

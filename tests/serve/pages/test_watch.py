@@ -60,7 +60,7 @@ def test_without_a_review_the_page_has_the_command_that_saves_the_search(fresh: 
     with client_of(fresh.path) as client:
         search = "/?q=it's+gout&mode=hybrid&from=2000&has_abstract=true&hide=toy-01"
         found = client.get(search, follow_redirects=True)
-        (address,) = lxml.html.document_fromstring(found.text).xpath("//a[text()='Watch this search']/@href")
+        (address,) = lxml.html.document_fromstring(found.text).xpath("//a[@class='watch']/@href")
         page = lxml.html.document_fromstring(client.get(address).text)
     words = shlex.split(page.xpath("string(//code[@id='command'])"))
     assert words[:2] == ["engine", "watch"]
