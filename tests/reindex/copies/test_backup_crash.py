@@ -1,4 +1,6 @@
-"""Kills and full disks at every call of a backup and of a restore that changes something, injected with strace.
+"""Kills and full disks at calls of a backup and of a restore that change something, injected with strace.
+
+The slow tests try each kind of call on each file: the first, the middle and the last one before the change of the name, and after.
 
 After each, the new name leads nowhere or to all of it, and the same command then succeeds and leaves nothing else.
 """
@@ -33,7 +35,16 @@ COMMANDS = {
     "restored": ("restore", "made.tar", "-i", "new"),
     "replaced": ("restore", "made", "-i", "toy", "--replace"),
 }
-EVERY = pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
+EACH_KIND = pytest.param(0, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
+
+
+@dataclass(frozen=True)
+class Point:
+    """One changing call: its kind, its number among those, and the file or folder that it changes."""
+
+    call: str
+    number: int
+    target: str
 
 
 @dataclass(frozen=True)
@@ -115,34 +126,58 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess, made: Path, kind: str) -> list[tuple[str, int]]:
-    """Every changing call of an undisturbed run: its kind, and its number among those."""
+def points(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess, made: Path, kind: str) -> list[Point]:
+    """Every changing call of an undisturbed run."""
     place = tmp_path_factory.mktemp("plain") / "place"
-    run = traced(warm, made, place, kind, "-e", f"trace={','.join(CALLS)}")
+    run = traced(warm, made, place, kind, "-y", "-e", f"trace={','.join(CALLS)}")
     assert run.returncode == 0, run.stderr
     assert state(run, kind) == "new"
     counts: Counter[str] = Counter()
     found = []
-    for call in re.findall(r"^\d+ +(\w+)\(", run.trace, re.MULTILINE):
+    for call, rest in re.findall(r"^\d+ +(\w+)\((.*)", run.trace, re.MULTILINE):
         counts[call] += 1
-        found.append((call, counts[call]))
+        found.append(Point(call, counts[call], name_target(rest)))
     assert counts["fsync"] >= 2 and counts["rename"] + counts["renameat2"] == 1, counts
     return found
 
 
-def chosen(points: list[tuple[str, int]], step: int) -> list[tuple[str, int]]:
-    """Every step-th call, and those around the change of the name."""
-    name = next(n for n, (call, _) in enumerate(points) if call.startswith("rename"))
-    return [point for n, point in enumerate(points) if n % step == 0 or name <= n <= name + 2]
+def name_target(arguments: str) -> str:
+    """Name what a call changes, without the parts of a name that differ from run to run: /place/copy/CURRENT."""
+    quoted, opened = re.search(r'"(/[^"]*)"', arguments), re.match(r"\d+<([^>]*)>", arguments)
+    found = opened or quoted
+    path = found[1] if found else arguments.split(",")[0]
+    return re.sub(r"[0-9a-f]{8,}|\d+", "N", path)
+
+
+def sample(points: list[Point], step: int) -> list[Point]:
+    """Every step-th call, or some of each kind if it is 0, and those around the change of the name."""
+    name = next(n for n, point in enumerate(points) if point.call.startswith("rename"))
+    kinds: dict[tuple[str, str, bool], list[int]] = {}
+    for n, point in enumerate(points):
+        kinds.setdefault((point.call, point.target, n > name), []).append(n)
+    some = (
+        range(0, len(points), step) if step else [n for of in kinds.values() for n in (of[0], of[len(of) // 2], of[-1])]
+    )
+    return [points[n] for n in sorted({*some, *range(name, min(name + 3, len(points)))})]
+
+
+def test_sample_has_each_kind_of_call_on_each_file() -> None:
+    writes = [Point("write", n, "a") for n in range(1, 8)]
+    points = [*writes, Point("fsync", 1, "a"), Point("write", 8, "b"), Point("rename", 1, "b"), Point("fsync", 2, "b")]
+    assert sample(points, 0) == [writes[0], writes[3], writes[6], *points[7:]]
+    assert sample(points, 5) == [points[0], points[5], points[9], points[10]]
+    assert name_target('5</p/1/copy/gen000012>, "text", 4) = 4') == "/p/N/copy/genN"
+    assert name_target('"/p/.made.part", "/p/made") = 0') == "/p/.made.part"
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("step", [60, EVERY])
-def test_killed_at_every_call(
-    warm: WarmProcess, made: Path, tmp_path: Path, points: list[tuple[str, int]], kind: str, step: int
+@pytest.mark.parametrize("step", [60, EACH_KIND])
+def test_killed_at_a_call(
+    warm: WarmProcess, made: Path, tmp_path: Path, points: list[Point], kind: str, step: int
 ) -> None:
     seen: Counter[str] = Counter()
-    for call, n in chosen(points, step):
+    for point in sample(points, step):
+        call, n = point.call, point.number
         options = ("-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}")
         run = traced(warm, made, tmp_path / "place", kind, *options)
         assert run.returncode in (-9, 137), (call, n, run.returncode, run.stderr)
@@ -153,11 +188,12 @@ def test_killed_at_every_call(
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("step", [120, EVERY])
+@pytest.mark.parametrize("step", [120, EACH_KIND])
 def test_a_failing_disk_is_an_error_and_nothing_is_left(
-    warm: WarmProcess, made: Path, tmp_path: Path, points: list[tuple[str, int]], kind: str, step: int
+    warm: WarmProcess, made: Path, tmp_path: Path, points: list[Point], kind: str, step: int
 ) -> None:
-    for call, n in chosen(points, step):
+    for point in sample(points, step):
+        call, n = point.call, point.number
         error = "EIO" if call in SYNCS else "ENOSPC"
         run = traced(
             warm, made, tmp_path / "place", kind, "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={n}"
