@@ -17,9 +17,8 @@ MAX_EXPLAINED = 100  # explained hits of all queries of one request
 MAX_HEAD = 64 * 1024  # bytes of request line and headers
 MAX_CONNECTIONS = 1_000  # open connections; the next one takes the place of the longest idle one, or is closed
 MAX_IDLE = 250  # connections of one address that wait for a request; the next one takes the place of the oldest
-IDLE_SECONDS = (
-    5.0  # a younger connection may be about to send its request, as those of a proxy or of many users at once
-)
+# A connection that is idle for less may be about to send its request, as one of a proxy or of many users at once.
+IDLE_SECONDS = 5.0
 MAX_WAITING = 64  # requests waiting for a worker; the next one gets status 503
 MAX_BATCHES_WAITING = 4  # batches waiting, in a queue of their own
 WAIT_SECONDS = 10.0  # time to wait for a worker, before status 503

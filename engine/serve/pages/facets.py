@@ -36,7 +36,7 @@ class _FacetView:
 def build_own_views(decided: DecidedRecords, among: DocIds | None, state: State) -> dict[str, _FacetView]:
     """Return the facets of decisions and of the reviewers' labels, by the names of their parameters.
 
-    A facet is left out if the search is limited by it already, or if one value holds all records.
+    A facet is left out if the search is limited by it already; that of decisions, too, if all records have the same.
 
     among: doc ids, ascending, of the records that the search allows; None stands for all.
     """

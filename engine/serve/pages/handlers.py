@@ -146,7 +146,7 @@ def _render_search_page(
         concealed=build_hidden_views(index, state),
         all_shown=state.drop_value("hide").build_address("/"),
         headline=build_headline(index, answer),
-        watch=build_watch_address(state) if query.text and not query.like else "",
+        watch=build_watch_address(state) if query.text and not query.like and not limits else "",
         views=(views := build_view_choices(state)),
         chosen_view=next(name for name, _, _, is_chosen in views if is_chosen),
         any_marks=is_later or any(hit.why for hit in answer.hits),

@@ -133,6 +133,9 @@ def test_the_chip_of_a_decision_is_removed_alone(screened: Review, open_desk: Op
     assert page.xpath("//input[@name='decision' and @value='exclude' and @checked]")
     text = ann.get("/?q=gout&decision=exclude").text
     assert "has no search details" in text and "/search-record.json" not in text
+    assert (
+        "Watch this search" not in text and "Watch this search" in ann.get("/?q=gout").text
+    )  # which knows no decisions
     exported = ann.get("/export?q=gout&decision=exclude&format=csv").text
     assert exported.count("\n") == 2 and "toy-02" in exported
 
