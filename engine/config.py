@@ -346,11 +346,26 @@ def forbid_telemetry() -> None:
     """Keep libraries from reporting home; call before importing them. What people search can be about patients.
 
     ONNX Runtime since 1.29 sends events to Microsoft by default; huggingface_hub adds a user agent; Haystack reports
-    pipelines to PostHog.
+    pipelines to PostHog; Ray sends what a cluster is used for.
     """
     os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+
+def require_ray_token() -> None:
+    """Turn on the authentication of Ray with a token; call before importing Ray.
+
+    Raises:
+        ConfigError: the environment holds no token.
+    """
+    if not (os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")):
+        raise ConfigError(
+            "the environment holds no token for the cluster, expected that of its nodes in RAY_AUTH_TOKEN or a file "
+            "with it in RAY_AUTH_TOKEN_PATH. Make one with: openssl rand -hex 32"
+        )
+    os.environ["RAY_AUTH_MODE"] = "token"
 
 
 def check_name(name: str, what: str = "index", example: str = "-i rheumatology") -> None:

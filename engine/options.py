@@ -974,6 +974,46 @@ class IndexSettings:
             "none",
         ),
     )
+    backend: str = _describe_field(
+        "local",
+        SettingOption(
+            "backend",
+            "Where the index is encoded and searched: local is this machine, ray a cluster.",
+            '"local"',
+            "local",
+            choices=("local", "ray"),
+            in_environment=True,
+        ),
+    )
+    ray_address: str | None = _describe_field(
+        None,
+        SettingOption(
+            "ray.address",
+            "Address of the head node of the cluster, HOST:PORT.",
+            '"10.0.0.5:6379"',
+            "a cluster of this machine",
+            in_environment=True,
+        ),
+    )
+    ray_copies: int = _describe_field(
+        2,
+        SettingOption(
+            "ray.copies",
+            "Number of nodes that hold each part of the index.",
+            "2",
+            low=1,
+            high=16,
+        ),
+    )
+    ray_storage: str | None = _describe_field(
+        None,
+        SettingOption(
+            "ray.storage",
+            "Where the nodes find the parts: a folder that all of them have, or the address of an object store.",
+            '"/mnt/shared/rheumatology"',
+            "the folder of the index, which all nodes must have",
+        ),
+    )
 
     @property
     def most_in_one_segment(self) -> int:

@@ -1,3 +1,4 @@
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.upkeep.template import format_template
-from engine.config import Config, Settings, SourcePattern
+from engine.config import Config, Settings, SourcePattern, require_ray_token
 from engine.errors import ConfigError
 from engine.options import DEFAULT_WEIGHT
 
@@ -43,6 +44,7 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
         "hybrid_weight": "default", "hybrid_fusion": "default", "mesh_tree": "default", "map_kind": "default",
         "rerank_model": "default", "rerank_depth": "default", "rerank_precision": "default",
         "download_url": "default", "download_folder": "default",
+        "backend": "default", "ray_address": "default", "ray_copies": "default", "ray_storage": "default",
     }  # fmt: skip
 
 
@@ -101,6 +103,9 @@ def test_hybrid_and_recipe_are_checked(folder: Path) -> None:
         ("keep_generations = 1.5", "expected a whole number"),
         ("keep_generations = true", "expected a whole number"),
         ("[guard]\nmax_deleted_share = 10", "guard.max_deleted_share is 10 .*expected a number from 0 to 1"),
+        ("backend = 'spark'", "backend is 'spark' .*expected one of local, ray"),
+        ("[ray]\ncopies = 0", "ray.copies is 0 .*expected a whole number from 1 to 16"),
+        ("[ray]\ntoken = 'x'", r"unknown key 'ray.token'"),
         ("device = 'tpu'", "device is 'tpu' .*expected one of auto, cpu, cuda, mps"),
         ("[sources]\npath = 'a'", r"\[sources\] is one table, expected a list of them: \[\[sources\]\]"),
         ("sources = [3]", "sources holds 3, expected path = 'FILE, FOLDER or GLOB'"),
@@ -130,3 +135,14 @@ def test_an_index_that_has_only_its_toml_is_one(tmp_path: Path) -> None:
     written(tmp_path / "fresh", "")
     assert Config(tmp_path, None).list_names() == ["fresh"]
     assert Config(tmp_path, None).select_index("other").index == "other"
+
+
+def test_a_cluster_is_asked_with_a_token_of_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match=r"no token for the cluster.*RAY_AUTH_TOKEN.*openssl rand -hex 32"):
+        require_ray_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    require_ray_token()
+    assert os.environ["RAY_AUTH_MODE"] == "token"
