@@ -31,7 +31,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "fetch", "nightly", "search", "similar", "show", "new", "watch", "export", "vectors", "status", "log", "diff",
-    "verify", "rollback", "duplicates", "translate", "recall", "suggest", "chase", "rerun", "similarity", "compact", "backup", "restore", "tune", "evaluate", "compare", "known-items",
+    "verify", "rollback", "duplicates", "translate", "recall", "suggest", "chase", "rerun", "similarity", "compact", "backup", "restore", "tune", "scale", "evaluate", "compare", "known-items",
     "models", "screen", "simulate", "review", "flow", "serve", "mcp", "train", "promote", "explain-card",
 )  # fmt: skip
 

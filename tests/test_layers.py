@@ -67,6 +67,8 @@ OWNERS = {
     "llama_index": {"retrievers"},
     "mteb": {"retrievers"},
     "xlsxwriter": {"references"},
+    "ray": {"scale"},
+    "fsspec": {"scale"},
     "click": {"cli", "terminal"},
     "rich": {"cli", "terminal"},
 }

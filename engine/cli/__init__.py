@@ -5,7 +5,8 @@ Next: nothing. The rooms: ``frame`` is what several commands share: ``group`` tu
 and ``notification`` runs the command that gets the report of a run. ``upkeep``: ``fetch`` gets records by a query,
 ``build`` makes and updates indexes (``template`` writes a new index.toml), ``nightly`` updates one every night
 (``schedule`` writes the files for systemd and cron), ``look`` shows and checks them, ``duplicates`` decides on
-duplicates, ``compact`` merges segments, ``backup`` copies and restores an index, ``tune`` tunes a large index.
+duplicates, ``compact`` merges segments, ``backup`` copies and restores an index, ``tune`` tunes a large index,
+``scale`` encodes on a cluster.
 ``search``: ``find`` searches, ``batch`` many times, ``watch`` reports what is new for saved questions, ``references``
 and ``vectors`` write what an index holds, ``translate`` shows how a Boolean search is read, ``recall`` and ``rerun``
 check searches, ``suggest`` builds them from known records, ``chase`` follows citations, and ``similarity`` compares
@@ -19,7 +20,7 @@ from engine.cli.upkeep import build, fetch, nightly  # commands are listed in th
 from engine.cli.search import find, watch, references, vectors
 from engine.cli.upkeep import look, duplicates
 from engine.cli.search import translate, recall, suggest, chase, rerun, similarity
-from engine.cli.upkeep import compact, backup, tune
+from engine.cli.upkeep import compact, backup, tune, scale
 from engine.cli.quality import evaluate, knownitems, models
 from engine.cli.screening import screen, review, flow
 from engine.cli import serve
@@ -51,6 +52,7 @@ __all__ = [
     "references",
     "rerun",
     "review",
+    "scale",
     "screen",
     "serve",
     "similarity",

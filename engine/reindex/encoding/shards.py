@@ -184,6 +184,17 @@ class Shards:
         self.n_tokens.clear()
         self.made_by.clear()
 
+    def write_as(self, number: int) -> None:
+        """Write the vectors that are not on disk yet, under a number, or the next that is free.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        while self._locate(number).exists():
+            number += 1
+        self.last = number - 1
+        self.flush()
+
     def _format_shard(self) -> Iterator[bytes]:
         """Yield the bytes of a shard of the texts that are not on disk yet."""
         ways = list(dict.fromkeys(self.made_by))

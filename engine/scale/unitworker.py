@@ -1,0 +1,105 @@
+"""A worker on a node: encodes the texts of a part of a file and keeps their vectors as a shard."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from engine.collect.source import read_source
+from engine.encode.execution.encoder import encode_checked
+from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.models.folder import check_encoder
+from engine.encode.models.recipe import hash_text
+from engine.encode.texts.passages import load_recipe
+from engine.errors import SourceError
+from engine.receipts import FileReceipt
+from engine.records.abstract import Abstract
+from engine.records.encoder import EncoderIdentity
+from engine.reindex.encoding.shards import Shards
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Some records of one file, in the order of the file."""
+
+    path: str
+    format: str | None
+    sha256: str  # of the file
+    start: int  # position of the first record
+    count: int
+
+    @property
+    def number(self) -> int:
+        """Number of the shard of this unit, the same in every run."""
+        key = f"{self.sha256} {self.start} {self.count}".encode()
+        return int.from_bytes(hashlib.sha256(key).digest()[:6], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCounts:
+    """Texts of one unit."""
+
+    encoded: int
+    kept: int  # encoded by an earlier run
+    refused: int  # without a usable vector; the run that publishes says why
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What every worker needs; all nodes have both folders at the same path."""
+
+    encoder: str  # folder of the exported encoder
+    identity: EncoderIdentity
+    shards: str  # folder of the shards of this encoder
+
+
+class UnitWorker:
+    """An encoder on one node."""
+
+    def open(self, setup: WorkerSetup) -> None:
+        """Load the encoder and what earlier runs have encoded.
+
+        Raises:
+            EncoderMismatchError: the folder on this node holds another encoder.
+            CorruptError: a file of it differs by a byte from what was exported.
+        """
+        folder = Path(setup.encoder)
+        check_encoder(folder, setup.identity)
+        self._encoder = OnnxEncoder(folder)
+        self._texts = load_recipe(setup.identity, folder)
+        self._shards = Shards(Path(setup.shards), setup.identity.dim, math.inf)
+        self._shards.load()
+
+    def encode(self, unit: Unit) -> UnitCounts:
+        """Encode the texts of a unit that no earlier run has encoded, and write them as one shard.
+
+        Raises:
+            SourceError: the file differs from the one that was counted.
+            OSError: the file can't be read, or the shard can't be written.
+        """
+        texts = {hash_text(text): text for text in self._read_texts(unit)}
+        missing = {digest: text for digest, text in texts.items() if self._shards.get(digest) is None}
+        digests, page, n_refused = list(missing), self._encoder.page, 0
+        for at in range(0, len(digests), page):
+            some = digests[at : at + page]
+            done = encode_checked(self._encoder, [missing[digest] for digest in some])
+            n_refused += len(done.refused)
+            self._shards.add([some[i] for i in done.kept], done.vectors, done.n_tokens, done.made_by)
+        self._shards.write_as(unit.number)
+        return UnitCounts(len(missing) - n_refused, len(texts) - len(missing), n_refused)
+
+    def _read_texts(self, unit: Unit) -> list[str]:
+        """Return the prepared texts of the records of a unit.
+
+        Raises:
+            SourceError: the file differs from the one that was counted.
+        """
+        path = Path(unit.path)
+        if FileReceipt.recall(path).sha256 != unit.sha256:
+            raise SourceError(f"{path} is not the file that was counted. Run the command again")
+        entries = (entry for entry in read_source(path, unit.format) if isinstance(entry, Abstract))
+        records = islice(entries, unit.start, unit.start + unit.count)
+        return [text for record in records for text in self._texts(record.title, record.abstract)]
