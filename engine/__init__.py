@@ -11,6 +11,7 @@ The tree is the pipeline; a stage imports only stages above it:
     reindex    sources vs the current generation -> the next generation
     relevance  rankings + judgments -> measures
     retrievers an index as a part of other programs
+    scale      an index on the nodes of a cluster
     serve      pages and an API over HTTP, tools for assistants
     train      pairs -> a better encoder
 
@@ -25,9 +26,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.errors import EngineError
     from engine.options import Filters, Query
-    from engine.query.index import Index, open_index
+    from engine.query.index import Index
     from engine.records.abstract import Abstract
     from engine.records.answer import Answer, ChangedHit, Hit
+    from engine.scale.opening import open_index
 
 __version__ = "0.1.0"
 __all__ = [
@@ -52,7 +54,7 @@ _HOME = {
     "Hit": "engine.records.answer",
     "Query": "engine.options",
     "Index": "engine.query.index",
-    "open_index": "engine.query.index",
+    "open_index": "engine.scale.opening",
 }
 
 

@@ -354,8 +354,8 @@ def forbid_telemetry() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 
-def require_ray_token() -> None:
-    """Turn on the authentication of Ray with a token; call before importing Ray.
+def prepare_ray(*, loopback: bool) -> None:
+    """Turn on the authentication of Ray with a token; call before importing Ray. With loopback, Ray stays on loopback.
 
     Raises:
         ConfigError: the environment holds no token.
@@ -366,6 +366,8 @@ def require_ray_token() -> None:
             "with it in RAY_AUTH_TOKEN_PATH. Make one with: openssl rand -hex 32"
         )
     os.environ["RAY_AUTH_MODE"] = "token"
+    if loopback:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # or Ray takes 127.0.0.1 for this machine's other address
 
 
 def check_name(name: str, what: str = "index", example: str = "-i rheumatology") -> None:

@@ -19,6 +19,7 @@ EngineError                      exit 1
 ├── EncoderError                          a model that can't be used, or that returned no usable vectors
 │   ├── UnreadableQueryError              a text in which the encoder can read no word
 │   └── EncoderMismatchError     exit 6   the index was built with another encoder
+├── ClusterError                          nodes of a cluster that do not answer for a part of the index
 ├── BusyError                             more requests at once than the server accepts
 └── GenerationError
     ├── NoGenerationError                 nothing was indexed yet
@@ -123,6 +124,10 @@ class EncoderMismatchError(EncoderError):
     """The index holds vectors of another encoder."""
 
     exit_code = 6
+
+
+class ClusterError(EngineError):
+    """A cluster that does not answer, or not for all parts of an index."""
 
 
 class BusyError(EngineError):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.upkeep.template import format_template
-from engine.config import Config, Settings, SourcePattern, require_ray_token
+from engine.config import Config, Settings, SourcePattern, prepare_ray
 from engine.errors import ConfigError
 from engine.options import DEFAULT_WEIGHT
 
@@ -141,8 +141,8 @@ def test_a_cluster_is_asked_with_a_token_of_the_environment_alone(monkeypatch: p
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigError, match=r"no token for the cluster.*RAY_AUTH_TOKEN.*openssl rand -hex 32"):
-        require_ray_token()
+        prepare_ray(loopback=True)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    require_ray_token()
+    prepare_ray(loopback=False)
     assert os.environ["RAY_AUTH_MODE"] == "token"

@@ -10,7 +10,7 @@ from engine.cli import main
 from engine.cli.frame.group import SECTIONS, _summarise_help, list_all_commands
 
 VERBS = set(
-    "Add Bring Check Choose Compare Count Decide Describe Explain Fetch Find Go Keep List Make Measure Merge Rank Repeat Replace "
+    "Add Bring Check Choose Compare Count Decide Describe Encode Explain Fetch Find Go Keep List Make Measure Merge Rank Repeat Replace "
     "Serve Show Simulate Start Train Undo Write".split()
 )
 NOT_FIRST = set(

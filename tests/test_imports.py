@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "pandas", "scipy", "sqlite_utils", "lxml")
+HEAVY = ("ray", "fsspec", "torch", "transformers", "sentence_transformers", "pandas", "scipy", "sqlite_utils", "lxml")
 
 
 def loaded(code: str) -> set[str]:

@@ -55,14 +55,9 @@ def open_index(
     generation: int | None = None,
     ranker: OpenRanker | None = None,
 ) -> Index:
-    """Open the index in a folder, for example "indexes/rheumatology".
+    """Open the index in a folder with what ranks its vectors; without a ranker, this process does.
 
-    Every file is checked against its manifest; the encoder is loaded by the first search of a text. With follow, each
-    call first moves to a newer generation if one was published; without, the index stays at the current generation
-    until refresh() is called. With generation, that one is opened instead, and the index stays at it. On the device
-    "cuda" the vectors are copied to a GPU, which pays for many queries to one open index; unfiltered rankings are exact
-    there, and filtered searches stay on the CPU. A ranker opens what ranks the vectors of a generation; without one,
-    this process ranks them.
+    engine.open_index chooses the ranker by index.toml, and says what the other arguments mean.
 
     Raises:
         UsageError: no path, or a device that is neither "cpu" nor "cuda".

@@ -1,5 +1,9 @@
-"""Stage 9. In: source files and a cluster of Ray. Out: vectors of their texts, in shards that the next run takes over.
+"""Stage 10. In: an index, or source files, and a cluster of Ray. Out: the same rankings, or vectors in shards.
 
-``cluster`` connects to the nodes, ``unitworker`` encodes a part of a file on one of them, and ``job`` hands the parts
-out. Nothing here is imported on one machine.
+Words and filters stay on the machine that searches: BM25 needs statistics of the whole index, and a filter becomes a
+list of ids that travels with the question. So the answer is the one that this machine would give alone.
+
+``connection`` connects to the nodes. A ``holder`` runs on each and ranks the segments that it has open; ``cluster``
+asks the nodes, ``remoteindex`` merges what they answer, and ``opening`` chooses them by index.toml. ``unitworker``
+encodes a part of a file on a node, and ``job`` hands the parts out. Ray is imported only where index.toml asks for it.
 """

@@ -1,40 +1,208 @@
-"""The connection to a cluster of Ray. Ray is imported nowhere else at the start."""
+"""A connection to a Ray cluster whose nodes hold the segments of one index.
+
+Each node runs one Holder per index. Which nodes hold a segment follows from its name and the nodes alone (rendezvous
+hashing: Thaler and Ravishankar, IEEE/ACM Trans Netw 1998;6:1), so nothing has to be agreed on, and a segment whose node
+dies belongs to the next node at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from typing import Any
 
-from engine.config import forbid_telemetry, require_ray_token
-from engine.errors import ConfigError, MissingExtraError
+import numpy as np
 
-_START = "ray start --head --node-ip-address ADDRESS"
+from engine.errors import ClusterError
+from engine.scale.connection import ADVICE, NAMESPACE, connect, name_place
+from engine.scale.holder import GenerationKey, Holder
+
+_DEADLINE = 4.0  # seconds that an answer may take, all retries together
+_HEDGE = 0.5  # seconds after which another copy is asked, too
+_FRESH = 2.0  # seconds for which the list of nodes is used
+_AVOIDED = 10.0  # seconds for which a node that failed or was slow is asked last
+_PAUSE = 0.1  # seconds before nodes that all failed are asked again
+_LARGE = 1 << 16  # bytes; an array from this size on is sent once for all nodes
+_THREADS = 4  # of a Holder
 
 
-@contextmanager
-def connect(address: str | None) -> Iterator[Any]:
-    """Yield Ray, connected to the cluster at HOST:PORT; None: to the one that runs on this machine.
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Where a cluster is, and how it holds an index."""
 
-    Telemetry is off, and the nodes ask for a token, which is read from the environment alone.
+    address: str | None  # HOST:PORT of its head; None: the cluster that runs on this machine
+    storage: str  # folder of the index, as the nodes see it
+    copies: int = 2  # of each segment, on different nodes
 
-    Raises:
-        MissingExtraError: Ray is not installed.
-        ConfigError: there is no token, or no cluster answers.
-    """
-    forbid_telemetry()
-    require_ray_token()
-    try:
-        import ray
-    except ImportError as err:
-        raise MissingExtraError("ray", "[ray]") from err
-    try:
-        ray.init(address or "auto", log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as err:
-        problem = str(err).split("\n", 1)[0]
-        where = address or "on this machine"
-        raise ConfigError(f"no cluster answers at {where}: {problem}. Start one: {_START}") from err
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+
+@dataclass(slots=True)
+class _Round:
+    """The calls of one question: which segments were answered, which nodes were asked for each."""
+
+    names: Sequence[str]
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: dict[str, set[str]] = field(default_factory=dict)  # nodes, by segment
+    pending: dict[Any, tuple[str, list[str], float]] = field(default_factory=dict)  # node, segments, since when
+    problem: str = ""  # the last one
+
+    @property
+    def left(self) -> list[str]:
+        """The segments without an answer."""
+        return [name for name in self.names if name not in self.answers]
+
+
+class Cluster:
+    """The nodes of a cluster, and the Holder of one index on each. Safe to use from several threads."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        """Connect, and start a Holder on each node.
+
+        Raises:
+            MissingExtraError: Ray is not installed.
+            ConfigError: there is no token.
+            ClusterError: there is no cluster at the address, or it has no node.
+        """
+        self.settings = settings
+        self._place = name_place(settings.address)
+        self._ray = connect(settings.address)
+        self._holders: Mapping[str, Any] = {}  # by node
+        self._listed = 0.0  # when
+        self._avoided: dict[str, float] = {}  # until when, by node
+        self._lister = ThreadPoolExecutor(1)
+        self._listing: Future[None] | None = None
+        self._refresh(_DEADLINE)
+
+    def list_holders(self) -> Mapping[str, Any]:
+        """Return the Holder of each node that is alive, by the id of the node.
+
+        Raises:
+            ClusterError: the cluster does not say.
+        """
+        self._listed = 0.0
+        self._refresh(_DEADLINE)
+        return self._holders
+
+    def choose_nodes(self, name: str) -> list[str]:
+        """Return all nodes in the order in which they are asked for a segment; the first `copies` hold it."""
+        return sorted(self._holders, key=lambda node: hashlib.sha256(f"{name} {node}".encode()).digest())
+
+    def ask(self, key: GenerationKey, names: Sequence[str], operation: str, *args: Any) -> list[Any]:
+        """Return what an operation of a Holder gives for each segment, in the order of the names.
+
+        A node that is slow or dead is replaced by the next one of each segment.
+
+        Raises:
+            ClusterError: no node answered for a segment within _DEADLINE seconds; the message names it.
+        """
+        self._refresh(0.0 if self._holders else _DEADLINE)
+        sent = [self._ray.put(a) if isinstance(a, np.ndarray) and a.nbytes >= _LARGE else a for a in args]
+        end, state = time.monotonic() + _DEADLINE, _Round(names)
+        while state.left:
+            self._send(state, (key, operation, sent))
+            if time.monotonic() > end:
+                raise self._build_error(state)
+            if state.pending:
+                self._collect(state, min(_HEDGE, end - time.monotonic()))
+            elif state.left:
+                time.sleep(_PAUSE)
+                self._refresh(1.0)
+                state.asked.clear()
+        return [state.answers[name] for name in names]
+
+    def _send(self, state: _Round, call: tuple[GenerationKey, str, list[Any]]) -> None:
+        """Ask for the segments that nobody is being asked for, or only nodes that are slow, one call for each node."""
+        key, operation, args = call
+        now, groups = time.monotonic(), dict[str, list[str]]()
+        prompt = {name for _, names, since in state.pending.values() if now - since < _HEDGE for name in names}
+        for name in [name for name in state.left if name not in prompt]:
+            asked = state.asked.setdefault(name, set())
+            others = [node for node in self.choose_nodes(name) if node not in asked]
+            if others:
+                node = min(others, key=lambda one: self._avoided.get(one, 0.0) > now)  # the first that is not avoided
+                asked.add(node)
+                groups.setdefault(node, []).append(name)
+        for node, names in groups.items():
+            call_ref = self._holders[node].answer.remote(key, names, operation, *args)
+            state.pending[call_ref] = (node, names, now)
+
+    def _collect(self, state: _Round, patience: float) -> None:
+        """Take what was answered meanwhile; nodes that failed or are slow are avoided for a while."""
+        ready, _ = self._ray.wait(list(state.pending), num_returns=1, timeout=max(0.0, patience))
+        for ref in ready:
+            node, names, _ = state.pending.pop(ref)
+            try:
+                found = self._ray.get(ref)
+            except self._ray.exceptions.RayError as err:
+                state.problem = _describe_failure(err)
+                self._set_aside(node)
+            else:
+                for name, one in zip(names, found, strict=True):
+                    state.answers.setdefault(name, one)
+        late = time.monotonic() - _HEDGE
+        for node, _, since in state.pending.values():
+            if since <= late:
+                self._set_aside(node)
+
+    def _set_aside(self, node: str) -> None:
+        """Ask a node last for a while."""
+        self._avoided[node] = time.monotonic() + _AVOIDED
+
+    def _refresh(self, patience: float) -> None:
+        """List the nodes again unless that was done just now; wait for it so many seconds at most.
+
+        Raises:
+            ClusterError: there is no node, or the cluster does not say.
+        """
+        if time.monotonic() - self._listed < _FRESH:
+            return
+        if self._listing is None or self._listing.done():
+            self._listing = self._lister.submit(self._list_nodes)
+        if patience:
+            wait([self._listing], patience)
+            if self._listing.done() and (failure := self._listing.exception()) is not None:
+                raise ClusterError(f"the cluster {self._place} failed: {failure}. {ADVICE}") from failure
+            if not self._holders:
+                raise ClusterError(f"the cluster {self._place} names no node that is alive. {ADVICE}")
+
+    def _list_nodes(self) -> None:
+        """List the nodes that are alive, and start a Holder on each that has none."""
+        alive = [node for node in self._ray.nodes() if node["Alive"]]
+        workers = [node for node in alive if node["Resources"].get("CPU", 0) > 0] or alive
+        nodes = {str(node["NodeID"]) for node in workers}
+        known = {node: holder for node, holder in self._holders.items() if node in nodes}
+        self._holders = known | {node: self._start_holder(node) for node in nodes - known.keys()}
+        self._listed = time.monotonic()
+
+    def _start_holder(self, node: str) -> Any:
+        """Return the Holder of a node, started if there is none."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        index = hashlib.sha256(self.settings.storage.encode()).hexdigest()[:12]
+        made = self._ray.remote(Holder).options(
+            name=f"{index}-{node}",
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,
+            max_restarts=3,
+            max_concurrency=_THREADS,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+        )
+        return made.remote(self.settings.storage)
+
+    def _build_error(self, state: _Round) -> ClusterError:
+        """Build the error for segments that no node answered for."""
+        return ClusterError(
+            f"no node of the cluster {self._place} answered for {', '.join(state.left[:5])} within "
+            f"{_DEADLINE:g} s{f' ({state.problem})' if state.problem else ''}. {ADVICE}"
+        )
+
+
+def _describe_failure(error: Exception) -> str:
+    """Return the line of a failure that says most."""
+    cause = getattr(error, "cause", None) or error
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    return (lines[0] if lines else type(cause).__name__)[:200]

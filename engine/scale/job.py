@@ -21,7 +21,7 @@ from engine.reindex.encoding import shards
 from engine.reindex.encoding.encoders import choose, prepare_encoders
 from engine.reindex.intake.sources import Source
 from engine.reindex.runs.run import open_current
-from engine.scale.cluster import connect
+from engine.scale.connection import connect
 from engine.scale.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
 
 _RECORDS = 500  # of a unit
@@ -54,7 +54,8 @@ def encode_sources(
     for source in sources:
         check_source(source.path, source.format)
     folder.path.mkdir(parents=True, exist_ok=True)
-    with lock_for_writing(folder.lock), connect(settings.ray_address) as ray:
+    ray = connect(settings.ray_address)
+    with lock_for_writing(folder.lock):
         current = open_current(folder)
         choice = choose(current.manifest.encoder if current else None, settings, re_encode=re_encode)
         publish.prepare(folder)

@@ -31,6 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tune",
         "backup",
         "restore",
+        "scale",
     ),
     "Evaluate": ("models", "similarity", "known-items", "evaluate", "compare"),
     "Train": ("explain-card", "train", "promote"),

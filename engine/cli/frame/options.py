@@ -191,7 +191,7 @@ SEARCH_DEVICE = click.option(
 
 def open_named(config: Config, device: str = "cpu") -> Index:
     """Open the index that the configuration names."""
-    from engine.query.index import open_index
+    from engine.scale.opening import open_index
 
     return open_index(config.find_existing(), follow=False, device=device)
 

@@ -17,7 +17,7 @@ from engine.terminal import dump_json, say, show_progress
 
 @main.group()
 def scale() -> None:
-    """Use a cluster of Ray where one machine is not enough.
+    """Encode on a cluster of Ray where one machine is not enough.
 
     \b
     engine scale encode baseline/*.xml.gz -i pubmed
@@ -28,7 +28,7 @@ def scale() -> None:
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
 @FORMAT
 @index_options
-@click.option("--re-encode", is_flag=True, help="For an index that gets another model: encode every text again.")
+@click.option("--re-encode", is_flag=True, help="Encode every text again. Required to change the model.")
 @click.option("--json", "as_object", is_flag=True, help="Print the report as one JSON object.")
 def encode(config: Config, sources: tuple[Path, ...], kind: str | None, re_encode: bool, as_object: bool) -> None:
     """Encode the texts of files on the nodes of a cluster.

@@ -35,7 +35,7 @@ def open_vectors(generation: Generation, device: str = "cpu", before: SegmentedI
     """
     dim = generation.manifest.encoder.dim
     opened = {part.index.path: part.index for part in before.parts} if before else {}
-    parts = [_open_part(segment, dim, opened) for segment in generation.segments]
+    parts = [open_part(segment, dim, opened) for segment in generation.segments]
     if device != "cuda":
         return SegmentedIndex(parts, dim)
     from engine.index.search.gpu import GpuIndex, open_gpu_scanner
@@ -43,7 +43,7 @@ def open_vectors(generation: Generation, device: str = "cpu", before: SegmentedI
     return GpuIndex(parts, dim, open_gpu_scanner)
 
 
-def _open_part(segment: Segment, dim: int, opened: Mapping[Path, FlatIndex]) -> Part:
+def open_part(segment: Segment, dim: int, opened: Mapping[Path, FlatIndex]) -> Part:
     """Open the vectors of a segment, or use those that are open, by path.
 
     Raises:

@@ -199,12 +199,12 @@ class SegmentedIndex:
         ranked = [
             group.index.rank(queries, min(top_k, group.size), group.dead, shallow=shallow) for group in self.groups
         ]
-        return _merge_rankings(ranked, top_k)
+        return merge_rankings(ranked, top_k)
 
     def rank_exhaustively(self, queries: Vectors, top_k: int) -> list[Ranking]:
         """Rank as `rank` does, by comparing all vectors."""
         ranked = [group.index.rank_exhaustively(queries, min(top_k, group.size), group.dead) for group in self.groups]
-        return _merge_rankings(ranked, top_k)
+        return merge_rankings(ranked, top_k)
 
     def search_exhaustively(self, queries: Vectors, top_k: int) -> list[Ranking]:
         """Find what `search` finds by comparing all vectors, whatever codes there are.
@@ -229,7 +229,7 @@ class SegmentedIndex:
         if not len(members.doc_ids) or not self.groups:
             return [[] for _ in queries]
         ranked = [group.rank_among(queries, members, top_k, shallow=shallow) for group in self.groups]
-        return _merge_rankings(ranked, top_k)
+        return merge_rankings(ranked, top_k)
 
     def score_ids(self, query: Vectors, doc_ids: DocIds) -> NDArray[np.float32]:
         """Return the exact scores (n,) of one query (dim,) with doc ids (n,), in their order. All must be alive.
@@ -426,7 +426,7 @@ def _gather_rows(groups: Sequence[_Group], dim: int) -> FlatRows:
     return FlatRows(doc_ids[order], held, flat)
 
 
-def _merge_rankings(ranked: Sequence[list[Ranking]], top_k: int) -> list[Ranking]:
+def merge_rankings(ranked: Sequence[list[Ranking]], top_k: int) -> list[Ranking]:
     """Merge the rankings that groups give for the same queries, and keep the top_k best of each query."""
     if len(ranked) == 1:
         return ranked[0]

@@ -12,8 +12,9 @@ from pathlib import Path
 from engine.config import Settings, count_cores
 from engine.errors import ConfigError, UnknownIndexError, UsageError
 from engine.index.generations.folder import IndexFolder
-from engine.query.index import Index, get_generation, open_index
+from engine.query.index import Index, get_generation
 from engine.query.opening.flows import read_flow
+from engine.scale.opening import open_index
 from engine.serve.http.limits import FILTER_SECONDS, FOLLOW_SECONDS
 from engine.serve.work.drawing import draw_map_of
 from engine.serve.work.facets import read_facets

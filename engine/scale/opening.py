@@ -1,0 +1,78 @@
+"""What opens an index whose segments are ranked in this process, or by the nodes of a cluster, as index.toml says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.config import Settings
+from engine.query.index import Index
+from engine.query.index import open_index as _open_index
+
+if TYPE_CHECKING:
+    from engine.index.generations.folder import Generation
+    from engine.index.generations.vectors import OpenRanker
+    from engine.index.search.ranker import Ranker
+    from engine.scale.cluster import Cluster, ClusterSettings
+
+
+def open_index(
+    folder: str | PathLike[str], *, follow: bool = True, device: str = "cpu", generation: int | None = None
+) -> Index:
+    """Open the index in a folder, for example "indexes/rheumatology".
+
+    Every file is checked against its manifest; the encoder is loaded by the first search of a text. With follow, each
+    call first moves to a newer generation if one was published; without, the index stays at the current generation
+    until refresh() is called. With generation, that one is opened instead, and the index stays at it. On the device
+    "cuda" the vectors are copied to a GPU, which pays for many queries to one open index; unfiltered rankings are exact
+    there, and filtered searches stay on the CPU. With backend = "ray" in index.toml, the nodes of a cluster rank the
+    vectors; the answers are the same.
+
+    Raises:
+        UsageError: no path, or a device that is neither "cpu" nor "cuda".
+        ConfigError: there is no GPU for FAISS, no token for the cluster, or index.toml can't be used.
+        ClusterError: no cluster answers.
+        MissingExtraError: index.toml names a cluster, and Ray is not installed.
+        NoGenerationError: there is no such folder, or no index in it.
+        GenerationError: the given generation is not kept.
+        CorruptError: a file was changed or damaged since it was published.
+    """
+    ranker = _choose_ranker(Path(folder)) if isinstance(folder, str | PathLike) else None
+    return _open_index(folder, follow=follow, device=device, generation=generation, ranker=ranker)
+
+
+def _choose_ranker(folder: Path) -> OpenRanker | None:
+    """Return what opens the vectors of a generation on the cluster that index.toml names; None: this process does.
+
+    Raises:
+        ConfigError: index.toml can't be used.
+    """
+    settings = Settings.load(folder)
+    if settings.backend == "local":
+        return None
+    from engine.scale.cluster import ClusterSettings
+
+    storage = settings.ray_storage or str(folder.absolute())
+    return _Opener(ClusterSettings(settings.ray_address, storage, settings.ray_copies))
+
+
+@dataclass(slots=True)
+class _Opener:
+    """Opens generations of one index over one connection, which is made on first use."""
+
+    settings: ClusterSettings
+    clusters: list[Cluster] = field(default_factory=list)  # one, once connected
+
+    def __call__(self, generation: Generation, before: Ranker | None) -> Ranker:
+        from engine.scale.cluster import Cluster
+        from engine.scale.remoteindex import RemoteIndex
+
+        if not self.clusters:
+            self.clusters.append(Cluster(self.settings))
+        return RemoteIndex(generation, self.clusters[0])
+
+    def __reduce__(self) -> tuple[type[_Opener], tuple[ClusterSettings]]:
+        """Pickle the settings, not the connection."""
+        return _Opener, (self.settings,)

@@ -1,0 +1,129 @@
+"""Whole answers of three nodes against those of this process; a node is killed under questions."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.errors import ClusterError
+from engine.index.generations.folder import IndexFolder
+from engine.options import Filters, Query
+from engine.query.index import Index
+from engine.query.index import open_index as open_locally
+from engine.scale.opening import open_index
+from tests.conftest import Lasting
+
+TEXTS = ("gout", "colchicine in gout", "knee pain and prednisone")
+IDS = tuple(f"toy-{number:02}" for number in range(0, 40, 2)) + tuple(f"no-{number}" for number in range(10_000))
+KINDS: dict[str, Callable[[str], Query]] = {
+    "semantic": lambda text: Query(text, mode="semantic"),
+    "keyword": lambda text: Query(text, mode="keyword"),
+    "hybrid": Query,
+    "rrf": lambda text: Query(text, fusion="rrf"),
+    "where": lambda text: Query(text, filters=Filters(where="year >= 2000")),
+    "ids of 10,000": lambda text: Query(text, filters=Filters(ids=IDS)),
+    "hide": lambda text: Query(text, filters=Filters(hide=("toy-01", "toy-02"))),
+    "nothing passes": lambda text: Query(text, filters=Filters(years=("1700",))),
+    "diversify": lambda text: Query(text, diversify=0.5),
+    "offset": lambda text: Query(text, offset=7, top_k=5),
+    "min_score": lambda text: Query(text, min_score=0.1),
+    "min_score with words": lambda text: Query(text, mode="keyword", min_score=0.1),
+    "group_by": lambda text: Query(text, group_by="year"),
+    "explain": lambda text: Query(text, explain=True),
+    "top 200": lambda text: Query(text, top_k=200),
+    "sorted": lambda text: Query(text, sort="year:desc"),
+    "feedback": lambda text: Query(text, mode="semantic", feedback=True),
+    "similar to some": lambda text: Query(text, like=("toy-03", "toy-05"), unlike=("toy-07",), mode="semantic"),
+    "similar": lambda text: Query(like=("toy-03",), mode="semantic"),
+    "Boolean": lambda text: Query("gout AND NOT colchicine"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(lasting: Lasting) -> IndexFolder:
+    """An index of several segments: records were added, changed and deleted since the first."""
+    folder, add = lasting()
+    for night in range(3):
+        add(
+            {"id": f"new-{night}", "title": f"Gout in year {night}", "year": 2010 + night},
+            {"id": f"toy-0{night + 1}", "title": f"Colchicine, revised {night}", "abstract": "Anew.", "year": 2024},
+            one_segment_below=1,
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sides(nodes: Any, folder: IndexFolder) -> Iterator[tuple[Index, Index]]:
+    """The index, ranked in this process and by the nodes."""
+    write_settings(folder.path, nodes.address, folder.path)
+    with open_locally(folder.path) as here, wait_for(partial(open_index, folder.path)) as there:
+        yield here, there
+
+
+def write_settings(folder: Path, address: str, storage: Path) -> None:
+    """Write an index.toml that names a cluster."""
+    (folder / "index.toml").write_text(
+        f'backend = "ray"\n[ray]\naddress = "{address}"\nstorage = "{storage.as_posix()}"\n'
+    )
+
+
+def wait_for(attempt: Callable[[], Index]) -> Index:
+    """Try until the nodes have started."""
+    for _ in range(20):
+        try:
+            return attempt()
+        except ClusterError as err:
+            last = err
+    raise last
+
+
+def test_every_kind_of_question_has_the_same_answer(sides: tuple[Index, Index]) -> None:
+    here, there = sides
+    assert len(here.manifest.segments) > 1
+    for kind, build in KINDS.items():
+        for text in TEXTS:
+            assert there.ask(build(text)) == here.ask(build(text)), (kind, text)
+    batch = [Query(text, mode="semantic") for text in TEXTS]
+    assert there.ask_batch(batch) == here.ask_batch(batch)
+    assert there.similar("toy-03") == here.similar("toy-03")
+    for query in (Query("gout", mode="semantic"), Query("gout")):
+        assert there.recall(query, IDS[:20]) == here.recall(query, IDS[:20])
+    assert there.locate(Query("gout", mode="semantic"), IDS[:4]) == here.locate(Query("gout", mode="semantic"), IDS[:4])
+    np.testing.assert_array_equal(there.vectors(IDS[1:6]), here.vectors(IDS[1:6]))
+
+
+def test_a_killed_node_costs_no_answer(nodes: Any, sides: tuple[Index, Index]) -> None:
+    here, there = sides
+    queries = [Query(text, mode="semantic") for text in TEXTS]
+    expected, slowest = [here.ask(query) for query in queries], 0.0
+    victim = nodes.add_node(num_cpus=1, object_store_memory=80_000_000)
+    nodes.wait_for_nodes()
+    for turn in range(60):
+        if turn == 20:
+            nodes.remove_node(victim, allow_graceful=False)
+        start = time.monotonic()
+        assert there.ask(queries[turn % 3]) == expected[turn % 3]
+        slowest = max(slowest, time.monotonic() - start)
+        time.sleep(0.05)
+
+
+def test_a_segment_that_no_node_can_open_is_named(nodes: Any, folder: IndexFolder, tmp_path: Path) -> None:
+    write_settings(folder.path, nodes.address, tmp_path)
+    name = IndexFolder(folder.path).open_current(quick=True).segments[0].entry.name
+    with pytest.raises(ClusterError, match=rf"answered for {name}.*See which nodes are alive: ray status"):
+        open_index(folder.path)
+
+
+def test_a_cluster_that_is_gone_is_reported_at_once(lasting: Lasting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "token")
+    folder, _ = lasting()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for port, problem in ((1, "refused"), (silent.getsockname()[1], "timed out")):
+            write_settings(folder.path, f"127.0.0.1:{port}", folder.path)
+            with pytest.raises(ClusterError, match=f"no cluster answers at 127.0.0.1:{port}: .*{problem}.*ray status"):
+                open_index(folder.path)
