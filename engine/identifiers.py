@@ -61,6 +61,11 @@ _FIELD_LIST = re.compile(
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S+")
 _PLAIN_DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/[A-Za-z0-9_()-]+(?:[./][A-Za-z0-9][A-Za-z0-9_()-]*)*(?<![_()-])")
 _PMCID = re.compile(r"PMC[1-9][0-9]{0,9}")
+# With a name before it and a version after it, or in an address; not inside a word.
+_WRITTEN_PMCID = re.compile(
+    r"(?<![0-9A-Za-z])PMC[\s:]?([1-9][0-9]{0,9})(?:\.[0-9]{1,2})?(?![0-9A-Za-z])", re.IGNORECASE
+)
+_PREPRINT_ID = re.compile(r"(?<![0-9A-Za-z])PPR[\s:]?([1-9][0-9]{0,9})(?![0-9A-Za-z])", re.IGNORECASE)
 _OPENALEX = re.compile(r"(?:https?://(?:api\.)?openalex\.org/(?:works/)?)?(W[1-9][0-9]{0,11})", re.IGNORECASE)
 _WEB_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:[/?#]|$)")
 _SHORT_DOI = re.compile(r"10\.[0-9]{1,3}/\S+")  # no registrant has one, but people's own records may
@@ -253,6 +258,26 @@ def _strip_doi_tail(doi: str, *, is_page: bool) -> str:
     while doi and (doi[-1] in _MARKS or doi.count(doi[-1]) > doi.count(_PAIRS.get(doi[-1], doi[-1]))):
         doi = doi[:-1]
     return doi
+
+
+def parse_pmcid(text: str) -> str | None:
+    """Return the first id of PubMed Central in a text; None where there is none.
+
+    >>> parse_pmcid("https://pmc.ncbi.nlm.nih.gov/articles/PMC4740857/"), parse_pmcid("pmcid: pmc4740857.2")
+    ('PMC4740857', 'PMC4740857')
+    """
+    match = _WRITTEN_PMCID.search(_INVISIBLE.sub("", text))
+    return f"PMC{match[1]}" if match else None
+
+
+def parse_preprint_id(text: str) -> str | None:
+    """Return the first id that Europe PMC gives a preprint in a text; None where there is none.
+
+    >>> parse_preprint_id("https://europepmc.org/article/PPR/PPR158972"), parse_preprint_id("PPR")
+    ('PPR158972', None)
+    """
+    match = _PREPRINT_ID.search(_INVISIBLE.sub("", text))
+    return f"PPR{match[1]}" if match else None
 
 
 def parse_openalex_id(text: str) -> str | None:

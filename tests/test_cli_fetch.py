@@ -105,6 +105,20 @@ def test_a_mistake_is_told_before_anything_is_asked(
     assert not list(tmp_path.glob("x*"))
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), "name either a QUERY or --ids FILE"),
+        (("--ids", "W123\n"), "holds none of PMIDs, PMCIDs, DOIs or preprint ids"),
+    ],
+)
+def test_a_mistake_with_europe_pmc_is_told(engine: Run, tmp_path: Path, args: tuple[str, ...], message: str) -> None:
+    (tmp_path / "ids.txt").write_text(args[-1] if args else "")
+    named = ("--ids", tmp_path / "ids.txt") if args else ()
+    done = engine("fetch", "europepmc", *named, "-o", tmp_path / "x.jsonl.gz")
+    assert done.returncode == 2 and message in done.stderr
+
+
 def test_preprints_of_europe_pmc_become_an_index(
     library: Library, toy: IndexFolder, engine: Run, tmp_path: Path
 ) -> None:
@@ -115,6 +129,24 @@ def test_preprints_of_europe_pmc_become_an_index(
     assert done.returncode == 8
     assert f"{path}: 6 records of Europe PMC" in done.stdout and "6 added" in done.stdout
     assert "Europe PMC counted 7 records, but listed only 6. What came is in" in done.stderr
+    assert json.loads(engine("show", "PPR1001", "-i", "toy").stdout)["title"] == "Gout no. 1001"
+
+
+def test_ids_are_looked_up_in_europe_pmc_and_those_that_fail_are_named(
+    library: Library, toy: IndexFolder, engine: Run, tmp_path: Path
+) -> None:
+    library.add(Paper(1001), Paper(11, doi="10.1000/two"), Paper(12, doi="10.1000/two"), Paper(13, pmcid="PMC5"))
+    ids, path = tmp_path / "ids.txt", tmp_path / "known.jsonl.gz"
+    ids.write_text("PMID: 4\nPPR1001\npmc5\nhttps://doi.org/10.1000/Two\n10.1000/none\nW123\n4\n")
+    done = engine("fetch", "europepmc", "--ids", ids, "-o", path, "-i", "toy", "--base-url", library.url, "--json")
+    assert done.returncode == 8
+    assert (
+        "Error: 1 id not asked for, expected PMIDs, PMCIDs, DOIs or preprint ids (PPR…): W123. 1 id named no record for "
+        "sure: DOI:10.1000/two (2 records of Europe PMC have it). 1 record did not come: DOI:10.1000/none. "
+    ) in done.stderr
+    report = json.loads(done.stdout.splitlines()[0])
+    assert (report["n_counted"], report["n_records"], report["missing"]) == (5, 3, ["DOI:10.1000/none"])
+    assert report["unasked"] == ["W123"]
     assert json.loads(engine("show", "PPR1001", "-i", "toy").stdout)["title"] == "Gout no. 1001"
 
 

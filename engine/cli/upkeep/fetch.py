@@ -19,10 +19,11 @@ from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
     from engine.collect.fetch.service import Service
-    from engine.collect.fetch.task import FetchReport
+    from engine.collect.fetch.task import FetchReport, FetchTask
     from engine.progress import Progress
 
 _N_NAMED = 10  # missing ids in a message
+_EUROPEPMC_IDS = "PMIDs, PMCIDs, DOIs or preprint ids (PPR…)"
 
 
 @main.group(cls=Subcommands)
@@ -33,6 +34,22 @@ def fetch() -> None:
     engine fetch pubmed "biosimilars[mh] AND switching[tiab]" -o switching.xml.gz
     engine fetch europepmc "gout AND SRC:PPR" -o preprints.jsonl.gz
     """
+
+
+@dataclass(frozen=True, slots=True)
+class _Unasked:
+    """Ids of a file that were not asked for."""
+
+    ids: tuple[str, ...] = ()  # with the reasons, where they are known
+    expected: str = ""
+
+    def describe(self) -> str:
+        """Return which ids they are; "" without one."""
+        some = f"{pluralize(len(self.ids), 'id')} not asked for, expected {self.expected}: {_name_some(self.ids)}"
+        return some if self.ids else ""
+
+
+_ALL_ASKED = _Unasked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +67,21 @@ class _Delivery:
         if self.index:
             check_name(self.index)
 
-    def run(self, work: Path, action: Callable[[Progress], FetchReport], others: Sequence[str] = ()) -> None:
+    def run(
+        self, task: FetchTask, fetch: Callable[[FetchTask, Progress], FetchReport], unasked: _Unasked = _ALL_ASKED
+    ) -> None:
         """Fetch, report and index; exit with 8 if records are missing.
-
-        Args:
-            work: the work file.
-            action: the fetch.
-            others: ids that were not asked for, since the service has no record of them.
 
         Raises:
             EngineError: the fetch or the indexing failed.
         """
-        kept = f"what was fetched is kept in {work}, and the same command continues from there"
+        kept = f"what was fetched is kept in {task.work_path}, and the same command continues from there"
         with raise_signals(kept), show_progress() as report:
-            done = action(report)
-        _print_fetch(done, self.output, as_object=self.as_object)
+            done = fetch(task, report)
+        _print_fetch(done, self.output, unasked, as_object=self.as_object)
         if self.index:
             index_files(Config.load(self.indexes, self.index), [self.output], as_object=self.as_object)
-        lacks = []
-        if others:
-            n_others = pluralize(len(others), "id")
-            lacks = [f"{n_others} not asked for, expected PMIDs or DOIs that PubMed knows: {_name_some(others)}"]
-        lacks += filter(None, [_explain_lacks(done)])
-        if lacks:
+        if lacks := [text for text in (unasked.describe(), _explain_unclear(done), _explain_lacks(done)) if text]:
             fail(f"{'. '.join(lacks)}. What came is in {self.output}", DownloadError.exit_code)
 
 
@@ -129,29 +138,45 @@ def pubmed(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
     account = read_ncbi_account()
     service = connect_pubmed(delivery.base_url, account.api_key, account.email)
     pmids, others = _read_pmids(ids, service) if ids else ((), ())
-    task = FetchTask(service, delivery.output, text, pmids, delivery.overwrite)
-    delivery.run(task.work_path, lambda report: fetch_pubmed(task, report), others)
+    task = FetchTask(service, delivery.output, text, pmids, overwrite=delivery.overwrite)
+    delivery.run(task, fetch_pubmed, _Unasked(others, "PMIDs or DOIs that PubMed knows"))
 
 
 @fetch.command()
-@click.argument("query")
+@click.argument("query", required=False)
+@click.option(
+    "--ids",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Fetch the records of the PMIDs, PMCIDs, DOIs or preprint ids (PPR…) in FILE: a list, a table or an export.",
+)
 @_delivery_options
-def europepmc(query: str, delivery: _Delivery) -> None:
-    """Fetch Europe PMC's records for a query, preprints among them.
+def europepmc(query: str | None, ids: Path | None, delivery: _Delivery) -> None:
+    """Fetch Europe PMC's records and preprints by a query or by ids.
 
     QUERY is a search as on Europe PMC's page. The records are written as JSON lines, each as it came. A stopped run
-    continues where it stopped. Exit code 8: fewer records came than Europe PMC counted.
+    continues where it stopped. Exit code 8: fewer records came than Europe PMC counted, or ids are unknown or those of
+    several records; they are named.
 
     \b
     engine fetch europepmc "biosimilar AND switching" -o switching.jsonl.gz
     engine fetch europepmc "gout AND SRC:PPR" -o preprints.jsonl.gz -i gout
+    engine fetch europepmc --ids ids.txt -o known.jsonl.gz
     """
     from engine.collect.fetch.europepmc import connect_europepmc, fetch_europepmc
+    from engine.collect.fetch.europepmcids import fetch_europepmc_ids
     from engine.collect.fetch.task import FetchTask
 
+    if (query is None) == (ids is None):
+        raise UsageError("name either a QUERY or --ids FILE. For example: engine fetch europepmc gout -o gout.jsonl.gz")
     service = connect_europepmc(delivery.base_url)
-    task = FetchTask(service, delivery.output, _check_query(query), (), delivery.overwrite)
-    delivery.run(task.work_path, lambda report: fetch_europepmc(task, report))
+    if ids is None:
+        text = _check_query(query or "")
+        delivery.run(FetchTask(service, delivery.output, text, overwrite=delivery.overwrite), fetch_europepmc)
+        return
+    known, others = _read_europepmc_ids(ids)
+    task = FetchTask(service, delivery.output, ids=known, overwrite=delivery.overwrite)
+    delivery.run(task, fetch_europepmc_ids, _Unasked(others, _EUROPEPMC_IDS))
 
 
 def _check_query(query: str) -> str:
@@ -195,10 +220,35 @@ def _read_pmids(path: Path, service: Service) -> tuple[tuple[int, ...], tuple[st
     return tuple(dict.fromkeys(int(str(pmid)) for pmid in read.values() if pmid)), others
 
 
+def _read_europepmc_ids(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the ids in a file that Europe PMC may know, in order, each once; and its other ids.
+
+    Raises:
+        UsageError: the file can't be read, or has none of them.
+    """
+    from engine.collect.fetch.europepmc import read_id
+    from engine.query.question.recordlist import read_record_list
+
+    read = {text: read_id(text) for text in read_record_list(path, None)}
+    known = tuple(dict.fromkeys(filter(None, read.values())))
+    if not known:
+        raise UsageError(
+            f"{path} holds none of {_EUROPEPMC_IDS}; expected one per line, a table with a column pmid, doi or id, or "
+            "records"
+        )
+    return known, tuple(text for text, name in read.items() if not name)
+
+
 def _name_some(ids: Sequence[str]) -> str:
     """Return the first ids, and how many more there are."""
     more = f" and {len(ids) - _N_NAMED:,} more" if len(ids) > _N_NAMED else ""
     return ", ".join(ids[:_N_NAMED]) + more
+
+
+def _explain_unclear(done: FetchReport) -> str:
+    """Return which ids do not stand for one record; "" if there is none."""
+    some = f"{pluralize(len(done.unclear), 'id')} named no record for sure: {_name_some(done.unclear)}"
+    return some if done.unclear else ""
 
 
 def _explain_lacks(done: FetchReport) -> str:
@@ -211,7 +261,7 @@ def _explain_lacks(done: FetchReport) -> str:
     return ""
 
 
-def _print_fetch(done: FetchReport, output: Path, *, as_object: bool) -> None:
+def _print_fetch(done: FetchReport, output: Path, unasked: _Unasked, *, as_object: bool) -> None:
     """Print what was fetched, and what the service says about the query."""
     for note in done.notes:
         say(f"{done.service}: {note}", err=True)
@@ -219,7 +269,7 @@ def _print_fetch(done: FetchReport, output: Path, *, as_object: bool) -> None:
         more = f"counted {pluralize(done.n_counted, 'record')} when the search began, and listed {done.n_listed:,}"
         say(f"{done.service} {more}. The others came meanwhile", err=True)
     if as_object:
-        say(dump_json({"file": str(output), **asdict(done)}))
+        say(dump_json({"file": str(output), **asdict(done), "unasked": unasked.ids}))
     else:
         repeated = f" ({done.n_repeated:,} came twice)" if done.n_repeated else ""
         say(f"{output}: {pluralize(done.n_records, 'record')} of {done.service}{repeated}")

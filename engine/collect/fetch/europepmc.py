@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +23,22 @@ from engine.collect.fetch.task import (
 )
 from engine.collect.fetch.workfile import WorkFile
 from engine.errors import NoRecordError
+from engine.identifiers import parse_doi, parse_pmcid, parse_pmid, parse_preprint_id
 from engine.progress import Progress
 
 _BASE_URL = "https://www.ebi.ac.uk/europepmc/webservices/rest/"
 _RATE = 10  # requests a second that Europe PMC allows
 _N_RECORDS = 500  # of one page; it allows 1,000, but whole records are large
-_FIRST = "*"  # the cursor of the first page
+FIRST_CURSOR = "*"  # the cursor of the first page
+
+
+@dataclass(frozen=True, slots=True)
+class PmcRecord:
+    """A record as it came."""
+
+    name: str  # its database and its id there: "MED 31793330", "PPR PPR123"; "" where it has none
+    line: bytes  # of JSON in UTF-8
+    ids: frozenset[str]  # as read_id returns them
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class _RecordPage:
 
     count: int  # of all pages
     cursor: str  # of the next page; "" where this is the last one
-    records: tuple[tuple[str, bytes], ...]  # name and line of each
+    records: tuple[PmcRecord, ...]
 
 
 def connect_europepmc(base_url: str | None = None) -> Service:
@@ -60,8 +71,8 @@ def fetch_europepmc(task: FetchTask, report: Progress) -> FetchReport:
     return run_fetch(task, lambda work: _EuropePmcFetch(task, work, report))
 
 
-def _ask_page(service: Service, query: str, cursor: str) -> _RecordPage:
-    """Ask for one page.
+def ask_page(service: Service, query: str, cursor: str) -> _RecordPage:
+    """Ask for one page of the records of a query.
 
     Raises:
         TransferError: as Service.ask.
@@ -97,7 +108,7 @@ def _read_page(content: bytes, cursor: str) -> _RecordPage:
         raise TransferError("the answer is no page of records: hitCount or resultList is missing", Cause.CONTENT)
     following = answer.get("nextCursorMark")
     is_last = not found or not isinstance(following, str) or following == cursor
-    records = tuple((_name_record(record), _format_record(record)) for record in found)
+    records = tuple(PmcRecord(_name_record(one), _format_record(one), frozenset(_list_ids(one))) for one in found)
     return _RecordPage(count, "" if is_last else str(following), records)
 
 
@@ -105,6 +116,28 @@ def _name_record(record: Any) -> str:
     """Return the database and the id of a record: "MED 31793330", "PPR PPR123"; "" where it has none."""
     names = (record.get("source"), record.get("id")) if isinstance(record, dict) else ()
     return " ".join(str(name) for name in names if name)
+
+
+def _list_ids(record: Any) -> Iterator[str]:
+    """Yield all ids of a record, as read_id returns them."""
+    if not isinstance(record, dict):
+        return
+    labelled = {"MED": "PMID:", "PMC": "", "PPR": ""}.get(str(record.get("source")))
+    texts = [f"{labelled}{record.get('id')}" if labelled is not None else ""]
+    texts += [f"{label}{record.get(key) or ''}" for key, label in (("pmid", "PMID:"), ("pmcid", ""), ("doi", "DOI:"))]
+    yield from filter(None, map(read_id, texts))
+
+
+def read_id(text: str) -> str:
+    """Return an id that Europe PMC knows in one form: "PMID:1", "PMC1", "PPR1", "DOI:10.1000/x"; "" for another text.
+
+    A number is a PMID. The letters of a DOI are small ones.
+    """
+    if pmid := parse_pmid(text):
+        return f"PMID:{pmid}"
+    if doi := parse_doi(text):
+        return f"DOI:{doi.lower()}"
+    return parse_pmcid(text) or parse_preprint_id(text) or ""
 
 
 def _format_record(record: Any) -> bytes:
@@ -140,15 +173,15 @@ class _EuropePmcFetch:
             NoRecordError: no record was found.
         """
         keys = self._list_keys()
-        cursor = self.work.get_facts(keys[-1])["cursor"] if keys else _FIRST
+        cursor = self.work.get_facts(keys[-1])["cursor"] if keys else FIRST_CURSOR
         for number in itertools.count(len(keys)):
             if not cursor:
                 break
-            page = _ask_page(self.task.service, self.task.query, cursor)
-            records = [(name, len(line)) for name, line in page.records]
+            page = ask_page(self.task.service, self.task.query, cursor)
+            records = [(one.name, len(one.line)) for one in page.records]
             facts = {"count": page.count, "cursor": page.cursor, "records": records}
-            self.work.add(f"page {number}", facts, make_member(b"".join(line for _, line in page.records)))
-            self.fetched.update(name for name, _ in page.records)
+            self.work.add(f"page {number}", facts, make_member(b"".join(one.line for one in page.records)))
+            self.fetched.update(one.name for one in page.records)
             self.report("records fetched", len(self.fetched), max(page.count, len(self.fetched)))
             cursor = page.cursor if len(self.fetched) < page.count else ""
         if not self.fetched:

@@ -33,6 +33,7 @@ class FetchReport:
     n_records: int  # that were written
     n_repeated: int  # records that came twice and were written once
     missing: tuple[str, ...]  # listed ids for which no record came
+    unclear: tuple[str, ...] = ()  # ids that were named but do not stand for one record, with the reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class FetchTask:
     path: Path  # of the output; compressed if its name ends with .gz
     query: str = ""
     pmids: tuple[int, ...] = ()  # instead of a query
+    ids: tuple[str, ...] = ()  # instead of a query, where a service takes several kinds
     overwrite: bool = False
 
     @property
@@ -57,7 +59,7 @@ class FetchTask:
             "service": self.service.name,
             "address": str(self.service.mirror.address),
             "query": self.query,
-            "ids": " ".join(map(str, self.pmids)),
+            "ids": " ".join(map(str, self.pmids or self.ids)),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
