@@ -6,7 +6,8 @@ EngineError                      exit 1
 │   └── UnknownRerankerError              no reranker of this name was added to the index
 ├── ConfigError
 │   ├── MissingExtraError                 a library of an extra is not installed
-│   └── NoMeshTreeError                   a filter needs NLM's file of the MeSH tree
+│   ├── NoMeshTreeError                   a filter needs NLM's file of the MeSH tree
+│   └── UnknownWatchError                 no question is saved under this name
 ├── SourceError                           a file that can't be read as abstracts: names file and place
 │   ├── UnknownFormatError                of no format that the engine reads
 │   └── NoRecordError                     files without a record that can be indexed
@@ -70,6 +71,10 @@ class MissingExtraError(ConfigError):
 
 class NoMeshTreeError(ConfigError):
     """A filter by the MeSH tree, and index.toml names no file of it."""
+
+
+class UnknownWatchError(ConfigError):
+    """No question is saved under this name."""
 
 
 class SourceError(EngineError):

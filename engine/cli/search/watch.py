@@ -12,8 +12,7 @@ from engine.cli.frame.group import Subcommands, main, raise_signals
 from engine.cli.frame.notification import run_notify_command
 from engine.cli.frame.options import MIN_SCORE, MODE, STRATEGY, filter_options, index_options, open_named, parse_day
 from engine.cli.search.find import read_query_text
-from engine.config import Config, Settings, read_watches
-from engine.errors import ConfigError
+from engine.config import Config, Settings
 from engine.options import Filters
 from engine.terminal import dump_json, join_lines, leave, say
 
@@ -110,26 +109,17 @@ def add_watch(
     engine watch add gout 'gout[tiab] AND colchicine' --year 2020- --since 2026-11-01
     """
     from engine.index.generations.folder import IndexFolder
-    from engine.reindex.news.savedwatches import list_filter_values
-    from engine.reindex.news.watches import begin_watches, forget_watch
-    from engine.reindex.news.watchtable import add_table
+    from engine.reindex.news import savedwatches
 
     path = config.find_existing()
-    file = path / "index.toml"
-    if name in [one.name for one in Settings.load(path).watches]:
-        raise ConfigError(f"{file} has a [[watch]] {name!r} already. Remove it first: engine watch remove {name}")
-    values = {"mode": mode, "top_k": most, "min_score": min_score, **list_filter_values(filters)}
+    values = {"mode": mode, "top_k": most, "min_score": min_score, **savedwatches.list_filter_values(filters)}
     entry = {"name": name, "question": read_query_text(text, strategy)} | {
         key: value for key, value in values.items() if value is not None
     }
-    (question,) = read_watches([entry], file)
-    with open_named(config) as index:
-        index.ask(question.query, judged=False)  # an invalid question is refused now
     moment = parse_day(since).isoformat() if since and since.endswith("d") else since
-    forget_watch(IndexFolder(path), name)
-    last = begin_watches(IndexFolder(path), (question,), moment)
-    add_table(file, entry)
-    say(f"{name} saved in {file}; records after generation {last or 0:06d} are new", err=True)
+    with open_named(config) as index:
+        last = savedwatches.add_watch(IndexFolder(path), index, entry, moment)
+    say(f"{name} saved in {path / 'index.toml'}; records after generation {last:06d} are new", err=True)
 
 
 @watch.command("remove")
@@ -142,12 +132,10 @@ def remove_watch(config: Config, name: str) -> None:
     engine watch remove biosimilars -i rheumatology
     """
     from engine.index.generations.folder import IndexFolder
-    from engine.reindex.news.watches import forget_watch
-    from engine.reindex.news.watchtable import remove_table
+    from engine.reindex.news.savedwatches import delete_watch
 
     path = config.find_existing()
-    remove_table(path / "index.toml", name)
-    forget_watch(IndexFolder(path), name)
+    delete_watch(IndexFolder(path), name)
     say(f"{name} removed from {path / 'index.toml'}", err=True)
 
 

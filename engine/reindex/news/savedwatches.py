@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from engine.config import SavedQuestion, Settings, read_watches
-from engine.errors import ConfigError, UsageError
+from engine.errors import ConfigError, UnknownWatchError, UsageError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
 from engine.options import BY_FIELD, FILTERS, Filters, Query, ValueKind, format_years
@@ -37,6 +39,46 @@ def build_entry(name: str, query: Query) -> dict[str, object]:
     return entry | list_filter_values(query.filters)
 
 
+@contextmanager
+def _lend_watches(folder: IndexFolder) -> Iterator[list[SavedQuestion]]:
+    """Lend the saved questions, which nobody else changes meanwhile.
+
+    Raises:
+        LockedError: another process changes them.
+        ConfigError: index.toml is not valid.
+    """
+    with lock_for_writing(folder.path / _LOCK):
+        yield list(Settings.load(folder.path).watches)
+
+
+def add_watch(folder: IndexFolder, index: Index, entry: dict[str, Any], since: str | None = None) -> int:
+    """Save a question under a new name; return the generation after which records are new to it, 0 for all.
+
+    since: a generation or date from which on records count as new; by default only those that come from now on do.
+
+    Raises:
+        ConfigError: there is one of this name, or index.toml can't be changed safely.
+        UsageError: the question is not valid, or since is no such generation or date.
+        LockedError: another process changes the saved questions, or answers them.
+    """
+    path = folder.path / _FILE
+    (watch,) = read_watches([entry], path)
+    index.ask(watch.query, judged=False)  # an invalid question is refused now
+    with _lend_watches(folder) as watches:
+        if watch.name in [one.name for one in watches]:
+            again = f"Remove it first: engine watch remove {watch.name}"
+            raise ConfigError(f"{path} has a [[watch]] {watch.name!r} already. {again}")
+        return _begin_watch(folder, watch, entry, since) or 0
+
+
+def _begin_watch(folder: IndexFolder, watch: SavedQuestion, entry: dict[str, Any], since: str | None) -> int | None:
+    """Write a new question, and remember from where on records are new to it; return the generation."""
+    forget_watch(folder, watch.name)
+    last = begin_watches(folder, (watch,), since)
+    add_table(folder.path / _FILE, entry)
+    return last
+
+
 def keep_watch(folder: IndexFolder, index: Index, entry: dict[str, Any]) -> bool:
     """Save a question, or change the one of this name, which continues where it was; return whether it is new.
 
@@ -51,12 +93,10 @@ def keep_watch(folder: IndexFolder, index: Index, entry: dict[str, Any]) -> bool
     except ConfigError as err:
         raise UsageError(str(err).removeprefix(f"{path}: ")) from None
     index.ask(watch.query, judged=False)  # an invalid question is refused now
-    with lock_for_writing(folder.path / _LOCK):
-        before = next((one for one in Settings.load(folder.path).watches if one.name == watch.name), None)
+    with _lend_watches(folder) as watches:
+        before = next((one for one in watches if one.name == watch.name), None)
         if before is None:
-            forget_watch(folder, watch.name)
-            begin_watches(folder, (watch,))
-            add_table(path, entry)
+            _begin_watch(folder, watch, entry, None)
         else:
             change_table(path, _list_unshown(before) | entry)
     return before is None
@@ -73,13 +113,13 @@ def delete_watch(folder: IndexFolder, name: str) -> None:
     """Undo the saving of a question; its news is kept.
 
     Raises:
-        UsageError: there is no such question.
+        UnknownWatchError: there is no such question.
         LockedError: another process changes the saved questions, or answers them.
         ConfigError: index.toml can't be changed safely.
     """
-    with lock_for_writing(folder.path / _LOCK):
-        if name not in [one.name for one in Settings.load(folder.path).watches]:
-            raise UsageError(f"no question is saved as {name[:80]!r}. It may have been removed meanwhile")
+    with _lend_watches(folder) as watches:
+        if name not in (names := [one.name for one in watches]):
+            raise UnknownWatchError(f"no question is saved as {name[:80]!r}: found {', '.join(names) or 'none'}")
         remove_table(folder.path / _FILE, name)
         forget_watch(folder, name)
 

@@ -21,6 +21,7 @@ from engine.errors import (
     NoMeshTreeError,
     NotSavedError,
     UnknownIndexError,
+    UnknownWatchError,
     UnreadableQueryError,
     UsageError,
 )
@@ -36,6 +37,7 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (NoMeshTreeError, HTTPStatus.BAD_REQUEST, "no_mesh_tree"),
     (DiskFullError, HTTPStatus.INSUFFICIENT_STORAGE, "disk_full"),
     (NotSavedError, HTTPStatus.SERVICE_UNAVAILABLE, "not_saved"),
+    (UnknownWatchError, HTTPStatus.BAD_REQUEST, "unknown_watch"),
     (ConfigError, HTTPStatus.INTERNAL_SERVER_ERROR, "settings"),
     (CorruptError, HTTPStatus.INTERNAL_SERVER_ERROR, "damaged"),
     (EncoderError, HTTPStatus.INTERNAL_SERVER_ERROR, "encoder"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from engine.errors import ConfigError, LockedError, NotSavedError
+from engine.errors import ConfigError, LockedError, NotSavedError, UnknownWatchError
 from engine.index.generations.folder import IndexFolder
 from engine.reindex.news.savedwatches import build_entry, delete_watch, keep_watch
 from engine.serve.http.access import REVIEW
@@ -31,10 +33,8 @@ async def _keep_question(request: Request) -> Response:
     entry = build_entry(name, read_query(values))
 
     def work() -> bool:
-        try:
+        with _explain_unsaved():
             return keep_watch(IndexFolder(index.path), index, entry)
-        except (LockedError, ConfigError) as err:
-            raise NotSavedError(str(err)) from err
 
     return _respond_with("saved" if await get_site(request).desk.run(work) else "changed")
 
@@ -45,13 +45,27 @@ async def _remove_question(request: Request) -> Response:
     index, name = get_site(request).shelf.get_index(), values.get_text("name")
 
     def work() -> None:
-        try:
+        with _explain_unsaved():
             delete_watch(IndexFolder(index.path), name)
-        except (LockedError, ConfigError) as err:
-            raise NotSavedError(str(err)) from err
 
     await get_site(request).desk.run(work)
     return _respond_with("removed")
+
+
+@contextmanager
+def _explain_unsaved() -> Iterator[None]:
+    """Turn an error of the lock or of index.toml into one that tells clients no file of the server.
+
+    Raises:
+        NotSavedError: there was such an error inside the block.
+        UnknownWatchError: as it was raised.
+    """
+    try:
+        yield
+    except UnknownWatchError:
+        raise
+    except (LockedError, ConfigError) as err:
+        raise NotSavedError(str(err)) from err
 
 
 def _respond_with(done: str) -> Response:
