@@ -40,7 +40,7 @@ def build_entry(name: str, query: Query) -> dict[str, object]:
 
 
 @contextmanager
-def _lend_watches(folder: IndexFolder) -> Iterator[list[SavedQuestion]]:
+def _open_watches(folder: IndexFolder) -> Iterator[list[SavedQuestion]]:
     """Lend the saved questions, which nobody else changes meanwhile.
 
     Raises:
@@ -64,7 +64,7 @@ def add_watch(folder: IndexFolder, index: Index, entry: dict[str, Any], since: s
     path = folder.path / _FILE
     (watch,) = read_watches([entry], path)
     index.ask(watch.query, judged=False)  # an invalid question is refused now
-    with _lend_watches(folder) as watches:
+    with _open_watches(folder) as watches:
         if watch.name in [one.name for one in watches]:
             again = f"Remove it first: engine watch remove {watch.name}"
             raise ConfigError(f"{path} has a [[watch]] {watch.name!r} already. {again}")
@@ -93,7 +93,7 @@ def keep_watch(folder: IndexFolder, index: Index, entry: dict[str, Any]) -> bool
     except ConfigError as err:
         raise UsageError(str(err).removeprefix(f"{path}: ")) from None
     index.ask(watch.query, judged=False)  # an invalid question is refused now
-    with _lend_watches(folder) as watches:
+    with _open_watches(folder) as watches:
         before = next((one for one in watches if one.name == watch.name), None)
         if before is None:
             _begin_watch(folder, watch, entry, None)
@@ -117,7 +117,7 @@ def delete_watch(folder: IndexFolder, name: str) -> None:
         LockedError: another process changes the saved questions, or answers them.
         ConfigError: index.toml can't be changed safely.
     """
-    with _lend_watches(folder) as watches:
+    with _open_watches(folder) as watches:
         if name not in (names := [one.name for one in watches]):
             raise UnknownWatchError(f"no question is saved as {name[:80]!r}: found {', '.join(names) or 'none'}")
         remove_table(folder.path / _FILE, name)
