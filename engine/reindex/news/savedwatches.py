@@ -18,6 +18,7 @@ from engine.reindex.news.watches import begin_watches, forget_watch
 from engine.reindex.news.watchmemory import read_memories
 from engine.reindex.news.watchtable import add_table, change_table, remove_table
 
+CHANGES = ("saved", "changed", "removed")  # what may be done with a question
 _FILE, _LOCK = "index.toml", "TABLE.lock"
 
 
@@ -37,6 +38,12 @@ def build_entry(name: str, query: Query) -> dict[str, object]:
     entry |= {"mode": str(query.mode)} if query.mode != BY_FIELD["mode"].default else {}
     entry |= {"min_score": query.min_score} if query.min_score is not None else {}
     return entry | list_filter_values(query.filters)
+
+
+def build_search(watch: SavedQuestion) -> dict[str, object]:
+    """Return the parameters of the search of a saved question; what is as usual is left out."""
+    entry = build_entry(watch.name, watch.query)
+    return {"q": entry.pop("question")} | {name: value for name, value in entry.items() if name != "name"}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
+from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index
 from engine.query.seeds.suggestion import list_suggestion_fields
 from engine.records.abstract import Abstract
@@ -15,6 +16,7 @@ from engine.records.answer import Answer
 from engine.references.values.citation import cite_hits
 from engine.references.values.fields import list_abstract_fields, list_answer_fields, list_cited_fields
 from engine.references.writers.bibliography import format_reference
+from engine.reindex.news.savedwatches import build_search, list_watches
 from engine.reindex.reports.nights import NIGHTS, Night, read_last_night
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.http.prefix import link
@@ -93,6 +95,20 @@ def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, An
         "last_night": _build_night_body(read_last_night(index.path)),
         "problem": _PROBLEM * (name in problems),
     }
+
+
+def build_watches_body(index: Index) -> dict[str, Any]:
+    """Return the JSON object of the saved questions of an index, with what was reported for each.
+
+    Raises:
+        ConfigError: index.toml is not valid.
+        CorruptError: what is remembered is damaged.
+    """
+    watches = [
+        fields | {"top_k": watch.most, "search": build_search(watch)}
+        for watch, fields in list_watches(IndexFolder(index.path))
+    ]
+    return {"index": index.name, "generation": index.generation, "watches": watches}
 
 
 def _build_night_body(night: Night | None) -> dict[str, Any] | None:

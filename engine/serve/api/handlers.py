@@ -22,6 +22,7 @@ from engine.serve.api.bodies import (
     build_record_body,
     build_status_body,
     build_suggestion_body,
+    build_watches_body,
     dump_bytes,
 )
 from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
@@ -137,6 +138,12 @@ async def show_status(request: Request) -> Response:
         return dump_bytes({"indexes": [build_status_body(index, shelf.problems) for index in indexes]})
 
     return Response(await run_in_threadpool(work), media_type=JSON)
+
+
+async def list_saved_questions(request: Request) -> Response:
+    """Return the saved questions of an index, each with what was reported for it, the newest first."""
+    index = get_site(request).shelf.get_index(read_values(request, STATUS).get_text("i"))
+    return await respond(request, [index], JSON, lambda: dump_bytes(build_watches_body(index)), is_lasting=False)
 
 
 async def search_batch(request: Request) -> Response:

@@ -35,6 +35,7 @@ OPERATIONS = tuple(
         ("new", handlers.find_new, handlers.NEW, "Answer"),
         ("suggest", handlers.write_searches, handlers.SUGGEST, "Suggestion"),
         ("status", handlers.show_status, handlers.STATUS, "Status"),
+        ("watch", handlers.list_saved_questions, handlers.STATUS, "Watches"),
     )
 )
 REFUSALS = {
@@ -57,11 +58,16 @@ _FORM_REFUSALS = {
     "503": "The server is busy, or can't write now. Send the same again later.",
     "507": "The disk of the server is full. Nothing was written.",
 }
+_WRITE_REFUSALS = _FORM_REFUSALS | {
+    "403": "The request comes from a page of another site.",
+    "415": "The body is not JSON.",
+}
 _UNCHANGED = {"304": {"description": "The client already has the current answer."}}
 _MOVED = {"303": {"description": "The answer is at the address that Location names."}}
 ABOUT = (
     "Semantic search over abstracts. Every answer comes from one generation and names it. With ETag and If-None-Match, "
-    "a client does not receive again what it already has. The API is read-only."
+    "a client does not receive again what it already has. The API is read-only, but for saved questions where a review "
+    "is kept."
 )
 _TAGS = {
     Audience.PROGRAMS: "The API. It stays as it is within its version.",
@@ -79,7 +85,9 @@ async def build_document(request: Request) -> Response:
 @cache
 def dump_document(operations: tuple[Operation, ...]) -> Schema:
     """Return the document on these addresses, and on the batch, as a JSON object."""
-    paths = {one.path: {one.method.lower(): _build_operation(one)} for one in operations}
+    paths: Schema = {}
+    for one in operations:
+        paths.setdefault(one.path, {})[one.method.lower()] = _build_operation(one)
     paths[f"{ROOT}/batch"] = {"post": _build_batch_operation()}
     audiences = dict.fromkeys(one.audience for one in operations)
     return {
@@ -110,7 +118,10 @@ def _build_operation(operation: Operation) -> Schema:
     token = {"name": FORM_TOKEN, "in": "header", "description": "The token, if the form does not hold it."}
     properties = {field.name: schemas.build_parameter_schema(field) for field in operation.fields}
     optional = [field.name for field in operation.fields if not field.required]
-    body = {"required": True, "content": {FORM: {"schema": schemas.build_object(properties, optional)}}}
+    schema = {"schema": schemas.build_object(properties, optional)}
+    if operation.audience is Audience.PROGRAMS:
+        return found | {"requestBody": {"required": True, "content": {JSON: schema}}}
+    body = {"required": True, "content": {FORM: schema}}
     return found | {"parameters": [*parameters, token | {"schema": schemas.TEXT}], "requestBody": body}
 
 
@@ -137,8 +148,10 @@ def _list_responses(operation: Operation) -> Schema:
     """Return the responses of an address: its answers, and the errors."""
     answers = dict(_build_content(one) for one in operation.answers)
     moved = _MOVED if operation.redirects else {}
-    unchanged = {} if operation.fields else _UNCHANGED
-    refusals = REFUSALS | (_FORM_REFUSALS if operation.fields else {})
+    is_read = operation.method == "GET"
+    unchanged = _UNCHANGED if is_read else {}
+    further = _WRITE_REFUSALS if operation.audience is Audience.PROGRAMS else _FORM_REFUSALS
+    refusals = REFUSALS | ({} if is_read else further)
     found = {"200": {"description": ", ".join(operation.answers), "content": answers}} if answers else {}
     return found | _list_errors(refusals, operation.audience) | moved | unchanged
 

@@ -17,6 +17,7 @@ from engine.records.abstract import Abstract
 from engine.records.answer import AnswerVerdict, Hit, Obstacle, ValueCount
 from engine.records.encoder import EncoderIdentity
 from engine.references.values.fields import RECORD, SCORES
+from engine.reindex.news.savedwatches import CHANGES
 from engine.review.report.flow import ScreeningCounts
 from engine.serve.request.parameters import BOOLEANS, LARGEST_WHOLE, NUMBERS, Parameter
 
@@ -196,6 +197,25 @@ def _build_status_schema() -> Schema:
     return build_object({"indexes": _build_array(build_object(status))})
 
 
+def _build_watches_schema() -> Schema:
+    """Return the schema of the saved questions of an index, with what was reported for each."""
+    number = {"type": "number"}
+    plain = [TEXT, number, {"type": "boolean"}, _build_array(TEXT)]
+    record = {"id": TEXT, "change": TEXT, "title": TEXT, "authors": _build_array(TEXT), "journal": TEXT}
+    record |= {"year": _allow_null(WHOLE), "url": TEXT, "score": number}
+    records = _build_array(build_object(record))
+    report = build_object({"run": WHOLE, "created": TEXT, "more": WHOLE, "records": records})
+    search = {"type": "object", "additionalProperties": {"anyOf": plain}, "required": ["q"]}
+    watch = {"name": TEXT, "question": TEXT, "top_k": _allow_null(WHOLE), "search": search}
+    watches = _build_array(build_object(watch | {"reports": _build_array(report)}))
+    return build_object({"index": TEXT, "generation": WHOLE, "watches": watches})
+
+
+def _build_saved_schema() -> Schema:
+    """Return the schema of the answer to a change of the saved questions."""
+    return build_object({"index": TEXT, "name": TEXT, "done": {"type": "string", "enum": list(CHANGES)}})
+
+
 def _build_batch_schema() -> Schema:
     """Return the schema of the answers to a batch."""
     return build_object(
@@ -273,6 +293,8 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Numbers": _build_numbers_schema,
     "Point": _build_point_schema,
     "Record": _build_record_schema,
+    "Saved": _build_saved_schema,
     "Status": _build_status_schema,
     "Suggestion": _build_suggestion_schema,
+    "Watches": _build_watches_schema,
 }

@@ -17,6 +17,7 @@ _HTTP_PORT = 80
 _MIN_TOKEN = 16  # characters
 _MAKE_TOKEN = "To make one: openssl rand -hex 32"
 REVIEW = "/review"  # the path that the pages of a review begin with
+API_REVIEW = "/api/v1/review"  # and that of what programs change on a server that keeps one
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Access:
 
 def is_review_path(path: str) -> bool:
     """Return whether a path is one of a review."""
-    return path == REVIEW or path.startswith(f"{REVIEW}/")
+    return any(path == root or path.startswith(f"{root}/") for root in (REVIEW, API_REVIEW))
 
 
 def _read_token(authorization: str) -> str | None:

@@ -15,7 +15,7 @@ from engine.index.generations.folder import IndexFolder
 from engine.options import BY_FIELD, FILTERS, QueryOption, ValueKind
 from engine.query.index import Index
 from engine.reindex.news.newsfiles import find_feed
-from engine.reindex.news.savedwatches import build_entry, list_watches
+from engine.reindex.news.savedwatches import CHANGES, build_entry, list_watches
 from engine.serve.pages.form import PAGE, canonicalise
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
@@ -27,7 +27,7 @@ from engine.serve.request.site import HTML, get_review, get_site, read_pairs, re
 
 _ATOM = "application/atom+xml"
 _NAME = Parameter("name", "Name of the saved question to change.")
-_DONE = Parameter("done", "What was done last, as the page that did it says.", choices=("saved", "changed", "removed"))
+_DONE = Parameter("done", "What was done last, as the page that did it says.", choices=CHANGES)
 _WATCHED = tuple(option for option in FILTERS if option.kind is not ValueKind.IDS)
 KEPT = ("q", "mode", "min_score", *(option.name for option in _WATCHED))  # parameters of a search that are saved
 

@@ -37,14 +37,15 @@ class Operation:
     parameters: tuple[Parameter, ...]  # of its URL
     answers: tuple[str, ...]  # names of the schemas of JSON answers, or media types
     audience: Audience = Audience.PAGES
-    fields: tuple[Parameter, ...] = ()  # of the form that is sent to it; empty: it is asked by GET
+    fields: tuple[Parameter, ...] = ()  # of the form, or for programs of the JSON object, that is sent to it
     is_by_decision: bool = False  # whether reviewers may limit it to what they decided
     redirects: bool = False  # whether it may answer with another address
+    removes: bool = False  # whether it is asked by DELETE
 
     @property
     def method(self) -> str:
         """The method by which it is asked."""
-        return "POST" if self.fields else "GET"
+        return "POST" if self.fields else "DELETE" if self.removes else "GET"
 
     @property
     def route(self) -> Route:
@@ -59,6 +60,7 @@ class Operation:
         'page_map_list'
         """
         words = self.path.removeprefix("/api/v1").strip("/").replace("/", "_").replace(".", "_")
+        words = f"remove_{words}" if self.removes else words
         return words if self.audience is Audience.PROGRAMS else f"page_{words}".rstrip("_")
 
     @property

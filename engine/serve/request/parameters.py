@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -148,6 +149,23 @@ def _check_number_of(parameter: Parameter, n: int) -> None:
         raise UsageError(f"{parameter.name} has {n:,} values, expected {parameter.most:,} at most")
     if parameter.required and not n:
         raise UsageError(f"{parameter.name} is missing: {parameter.help}")
+
+
+def check_kind(parameter: Parameter, value: object) -> None:
+    """Check that a value of a JSON object is what the schema of its parameter says; its limits are not checked.
+
+    Raises:
+        UsageError: it is not.
+    """
+    kinds = (bool,) if parameter.kind in BOOLEANS else (int, float) if parameter.kind in NUMBERS else (str,)
+    items = value if isinstance(value, list) else [value]
+    is_right = isinstance(value, list) == (parameter.most > 1) and all(
+        isinstance(item, kinds) and isinstance(item, bool) == (kinds == (bool,)) for item in items
+    )
+    if not is_right:
+        noun = {bool: "true or false", int: "a number", str: "a text"}[kinds[0]]
+        found = json.dumps(value)[:80]
+        raise UsageError(f"{parameter.name} is {found}, expected {'a list of texts' if parameter.most > 1 else noun}")
 
 
 def _check_value(parameter: Parameter, text: str) -> None:

@@ -78,11 +78,11 @@ async def respond(
 
     is_lasting: whether the body is the same as long as the indexes are; it is not if it depends on decisions.
     """
+    headers = {"Engine-Generation": f"{indexes[0].generation:06d}"} if len(indexes) == 1 else {}
     if not is_lasting:
-        return Response(await run_while_connected(request, get_site(request).desk.run(work)), media_type=kind)
-    headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": _CACHING}
-    if len(indexes) == 1:
-        headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
+        body = await run_while_connected(request, get_site(request).desk.run(work))
+        return Response(body, media_type=kind, headers=headers)
+    headers |= {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": _CACHING}
     if has_tag(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     body = await run_while_connected(request, get_site(request).desk.run(work))

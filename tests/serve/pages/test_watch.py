@@ -46,6 +46,18 @@ def test_news_are_shown_with_links_to_the_records_and_a_search_of_them(watched: 
         assert not page.xpath("//form[@method='post']")
 
 
+def test_programs_get_the_questions_and_their_news(watched: IndexFolder) -> None:
+    with client_of(watched.path) as client:
+        answer = client.get("/api/v1/watch")
+        zorb, other = answer.json()["watches"]
+    assert answer.headers["engine-generation"] == f"{answer.json()['generation']:06d}"
+    assert zorb["search"] == {"q": "zorbamide[tiab]", "year": ["2020-"], "has_abstract": True}
+    ((report,), (record,)) = zorb["reports"], zorb["reports"][0]["records"]
+    assert (report["created"], report["more"]) == ("2026-01-02T00:00:00+00:00", 0)
+    assert (record["id"], record["title"], record["change"]) == ("new-1", "Zorbamide <b>works</b>", "added")
+    assert (other["name"], other["reports"]) == ("other", [])
+
+
 def test_the_feed_is_sent_once_there_is_one(watched: IndexFolder, library: IndexFolder) -> None:
     with client_of(watched.path) as client:
         (address,) = set(client.get("/watch").text.split('"')) & {"/watch/feed.atom"}

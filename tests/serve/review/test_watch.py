@@ -5,12 +5,14 @@ from collections.abc import Callable
 import lxml.html
 
 from engine.config import Settings
+from engine.index.files.lock import lock_for_writing
 from engine.reindex.news.watchmemory import read_memories
 from engine.review.decisions.reviews import Review
-from tests.serve.conftest import client_of
+from tests.serve.conftest import client_of, error_of
 from tests.serve.review.conftest import Desk
 
 SAVE, REMOVE = "/review/watch/save", "/review/watch/remove"
+SAVED = "/api/v1/review/watch"
 
 
 def fields_of(desk: Desk, path: str, action: str) -> dict[str, str]:
@@ -42,6 +44,57 @@ def test_a_question_is_saved_changed_and_removed(review: Review, open_desk: Call
     assert read_memories(folder).watches["gout-1"].answered == known
     assert ann.post(REMOVE, fields_of(ann, "/watch", REMOVE)).headers["location"] == "/watch?done=removed"
     assert (folder / "index.toml").read_text().strip() == "# mine" and not read_memories(folder).watches
+
+
+def test_programs_save_change_and_remove_questions(review: Review, open_desk: Callable[..., Desk]) -> None:
+    ann, folder = open_desk("ann"), review.folder.path
+    asked = {
+        "name": "gout-1",
+        "q": "gout",
+        "mode": "keyword",
+        "year": ["2000-"],
+        "retracted": False,
+        "hide": ["toy-01"],
+    }
+    answer = ann.client.post(SAVED, json=asked, headers=ann.headers)
+    assert (answer.status_code, answer.json()) == (200, {"index": "toy", "name": "gout-1", "done": "saved"})
+    (saved,) = Settings.load(folder).watches
+    assert saved.query.filters.hide == ("toy-01",) and saved.query.filters.retracted is False
+    (listed,) = ann.get("/api/v1/watch").json()["watches"]
+    assert {"name": "gout-1", **listed["search"]} == asked and listed["reports"] == []
+    changed = ann.client.post(SAVED, json={"name": "gout-1", "q": "gout flare"}, headers=ann.headers)
+    assert changed.json()["done"] == "changed"
+    removed = ann.client.delete(SAVED, params={"name": "gout-1"}, headers=ann.headers)
+    assert removed.json() == {"index": "toy", "name": "gout-1", "done": "removed"}
+    again = ann.client.delete(SAVED, params={"name": "gout-1"}, headers=ann.headers)
+    assert error_of(again, 400, "unknown_watch") == "no question is saved as 'gout-1': found none"
+
+
+def test_programs_without_leave_change_nothing(review: Review, open_desk: Callable[..., Desk]) -> None:
+    asked, folder = {"name": "gout-1", "q": "gout"}, review.folder.path
+    ann = open_desk("ann")
+    for headers, status in (
+        ({}, 401),
+        (ann.headers | {"origin": "https://evil.example"}, 403),
+        (ann.headers | {"sec-fetch-site": "cross-site"}, 403),
+    ):
+        assert ann.client.post(SAVED, json=asked, headers=headers).status_code == status
+        assert ann.client.delete(SAVED, params={"name": "gout-1"}, headers=headers).status_code == status
+    assert error_of(ann.client.post(SAVED, data=asked, headers=ann.headers), 415, "not_json")
+    for bad, told in (
+        (asked | {"year": "2000-"}, 'year is "2000-", expected a list of texts'),
+        (asked | {"q": 7}, "q is 7, expected a text"),
+        (asked | {"retracted": 1}, "retracted is 1, expected true or false"),
+        (asked | {"colour": "red"}, "'colour'"),
+        ({"name": "gout-1"}, "q is missing"),
+        ([asked], "the body is not a JSON object"),
+    ):
+        assert told in error_of(ann.client.post(SAVED, json=bad, headers=ann.headers), 400, "bad_request")
+    with lock_for_writing(folder / "TABLE.lock"):
+        assert error_of(ann.client.post(SAVED, json=asked, headers=ann.headers), 503, "not_saved")
+    assert not (folder / "index.toml").exists()
+    with client_of(folder) as client:
+        assert client.post(SAVED, json=asked).status_code == 404
 
 
 def test_what_is_not_valid_is_refused_and_nothing_is_written(review: Review, open_desk: Callable[..., Desk]) -> None:
