@@ -105,13 +105,13 @@ def keep_watch(folder: IndexFolder, index: Index, entry: dict[str, Any]) -> bool
         if before is None:
             _begin_watch(folder, watch, entry, None)
         else:
-            change_table(path, _list_unshown(before) | entry)
+            change_table(path, list_unshown(before) | entry)
     return before is None
 
 
-def _list_unshown(watch: SavedQuestion) -> dict[str, object]:
+def list_unshown(watch: SavedQuestion) -> dict[str, Any]:
     """Return what a question has that no form shows: its most records, and lists of records."""
-    found: dict[str, object] = {"top_k": watch.most} if watch.most else {}
+    found: dict[str, Any] = {"top_k": watch.most} if watch.most else {}
     shown = list_filter_values(watch.query.filters)
     return found | {one.name: shown[one.name] for one in FILTERS if one.kind is ValueKind.IDS and one.name in shown}
 

@@ -13,9 +13,10 @@ from starlette.responses import Response
 from engine.config import SavedQuestion
 from engine.index.generations.folder import IndexFolder
 from engine.options import BY_FIELD, FILTERS, QueryOption, ValueKind
+from engine.phrases import pluralize
 from engine.query.index import Index
 from engine.reindex.news.newsfiles import find_feed
-from engine.reindex.news.savedwatches import CHANGES, build_entry, list_watches
+from engine.reindex.news.savedwatches import CHANGES, build_entry, list_unshown, list_watches
 from engine.serve.pages.form import PAGE, canonicalise
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
@@ -29,29 +30,52 @@ _ATOM = "application/atom+xml"
 _NAME = Parameter("name", "Name of the saved question to change.")
 _DONE = Parameter("done", "What was done last, as the page that did it says.", choices=CHANGES)
 _WATCHED = tuple(option for option in FILTERS if option.kind is not ValueKind.IDS)
+# What a search may have and a saved question does not keep, in words; the others change only how hits are shown.
+_UNKEPT = {
+    "ids": "the list of records that the search is limited to",
+    "hide": "the list of hidden records",
+    "unlike": "the records that hits should be unlike",
+    "weight": "the weight of meaning and words",
+    "fusion": "how meaning and words are joined",
+    "feedback": "the second look by the best hits",
+    "diversify": "the variety of the hits",
+    "rerank": "the second ranking",
+}
+_LEFT_OUT = Parameter(
+    "left_out", "What the search has and the question would not keep.", most=len(_UNKEPT), choices=tuple(_UNKEPT)
+)
+# What a saved question has and the form does not show, in words.
+_UNSHOWN = {"top_k": "at most {} at once", "ids": "limited to a list of {}", "hide": "without a list of {}"}
 KEPT = ("q", "mode", "min_score", *(option.name for option in _WATCHED))  # parameters of a search that are saved
+
+
+_OWN = (_NAME, _DONE, _LEFT_OUT)
 
 
 def build_watch_address(state: State) -> str:
     """Return the URL of the page that saves a search."""
-    return state.keep_names(("i", *KEPT)).build_address("/watch")
+    names = {name for name, _ in state.pairs}
+    left_out = tuple(("left_out", name) for name in _UNKEPT if name in names)
+    return State((*state.keep_names(("i", *KEPT)).pairs, *left_out)).build_address("/watch")
 
 
 async def _show_watch_page(request: Request) -> Response:
     """Send the saved questions with their news, and the form or the command to save a search."""
-    extra = {each.name: value for each in (_NAME, _DONE) for name, value in read_pairs(request) if name == each.name}
-    RequestValues(tuple(extra.items()), (_NAME, _DONE))
-    state = canonicalise(tuple(pair for pair in read_pairs(request) if pair[0] not in extra), PAGE)
+    own = {each.name for each in _OWN}
+    extra = RequestValues([pair for pair in read_pairs(request) if pair[0] in own], _OWN)
+    state = canonicalise(tuple(pair for pair in read_pairs(request) if pair[0] not in own), PAGE)
     values = RequestValues(state.pairs, PAGE)
     index = get_site(request).shelf.get_index(values.get_text("i"))
     kept = state.keep_names(KEPT)
     reviewer = find_reviewer(request)
     token = get_review(request).make_form_token(reviewer.who) if reviewer else ""
-    entry = build_entry(extra.get("name") or "NAME", read_query(RequestValues(kept.pairs, PAGE)))
+    chosen = extra.get_text("name")
+    entry = build_entry(chosen or "NAME", read_query(RequestValues(kept.pairs, PAGE)))
 
     def work() -> bytes:
         where = state.keep_names(("i",))
-        views = [_build_view(watch, fields, where) for watch, fields in list_watches(IndexFolder(index.path))]
+        watches = list_watches(IndexFolder(index.path))
+        views = [_build_view(watch, fields, where) for watch, fields in watches]
         return render_page(
             "watch",
             title="Watch",
@@ -62,14 +86,25 @@ async def _show_watch_page(request: Request) -> Response:
             views=views,
             kept=kept.drop_names(("q",)).pairs,
             question=values.get_text("q"),
-            chosen=extra.get("name", ""),
-            done=extra.get("done", ""),
+            chosen=chosen,
+            done=extra.get_text("done"),
+            left_out=[_UNKEPT[name] for name in extra.get_texts("left_out")],
+            has_lists=not {"ids", "hide"}.isdisjoint(extra.get_texts("left_out")),
+            unshown=[text for watch, _ in watches if watch.name == chosen for text in _describe_unshown(watch)],
             token=token,
             command=_write_command(index, entry) if values.get_text("q") else "",
             feed=find_feed(index.path).is_file(),
         )
 
     return await respond(request, [index], HTML, work, is_lasting=False)
+
+
+def _describe_unshown(watch: SavedQuestion) -> list[str]:
+    """Return in words what a question has that the form does not show, and keeps."""
+    return [
+        _UNSHOWN[name].format(pluralize(value if isinstance(value, int) else len(value), "record"))
+        for name, value in list_unshown(watch).items()
+    ]
 
 
 def _build_view(watch: SavedQuestion, fields: dict[str, Any], where: State) -> dict[str, Any]:
@@ -136,6 +171,6 @@ async def _send_feed(request: Request) -> Response:
 
 
 OPERATIONS = (
-    Operation("/watch", _show_watch_page, (*PAGE, _NAME, _DONE), (HTML,)),
+    Operation("/watch", _show_watch_page, (*PAGE, *_OWN), (HTML,)),
     Operation("/watch/feed.atom", _send_feed, (INDEX,), (_ATOM,)),
 )

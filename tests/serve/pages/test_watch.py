@@ -74,6 +74,11 @@ def test_without_a_review_the_page_has_the_command_that_saves_the_search(fresh: 
         found = client.get(search, follow_redirects=True)
         (address,) = lxml.html.document_fromstring(found.text).xpath("//a[@class='watch']/@href")
         page = lxml.html.document_fromstring(client.get(address).text)
+    told = page.xpath("string(//section[@aria-labelledby='save-question']/p[@class='note'])")
+    assert (
+        told
+        == "Not kept with the question: the list of hidden records. --ids FILE and --hide FILE give the command such lists."
+    )
     words = shlex.split(page.xpath("string(//code[@id='command'])"))
     assert words[:2] == ["engine", "watch"]
     words[words.index("NAME")] = "mine"
@@ -88,3 +93,4 @@ def test_a_value_that_does_not_exist_is_refused(fresh: IndexFolder) -> None:
     with client_of(fresh.path) as client:
         assert client.get("/watch?done=nothing").status_code == 400
         assert client.get("/watch?nope=1").status_code == 400
+        assert client.get("/watch?q=gout&left_out=year").status_code == 400

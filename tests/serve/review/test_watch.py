@@ -36,6 +36,8 @@ def test_a_question_is_saved_changed_and_removed(review: Review, open_desk: Call
     (folder / "index.toml").write_text((folder / "index.toml").read_text() + 'top_k = 7\nhide = ["toy-01"]\n')
     page = lxml.html.document_fromstring(ann.get("/watch?done=saved").text)
     (change,) = page.xpath("//a[starts-with(text(), 'Change')]/@href")
+    told = "Kept, though not shown here: at most 7 records at once; without a list of 1 record."
+    assert told in lxml.html.document_fromstring(ann.get(change).text).text_content()
     answer = ann.post(SAVE, fields_of(ann, change, SAVE) | {"q": "gout flare"})
     assert answer.headers["location"] == "/watch?done=changed"
     (saved,) = Settings.load(folder).watches
