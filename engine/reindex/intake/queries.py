@@ -195,20 +195,34 @@ def _remove_other_parts(folder: Path, task: FetchTask) -> None:
 def _replace_older(folder: Path, source: SourcePattern) -> str:
     """Delete the files that the last fetch, which was of everything, makes superfluous; return what was done, or "".
 
-    They are kept if the last fetch lacks records, or has far fewer than the one of everything before it.
+    If the last fetch lacks records, or has far fewer than the one of everything before it, that one and the files that
+    followed it are kept: a record that neither of the two has is gone.
     """
     *before, last = _read_state(folder, source)
     kind = _KINDS[str(source.service)]
     made = {path for stem in ("all", "changed-since-") for path in folder.glob(f"{stem}*{kind.suffix}")}
-    older = sorted(path for path in made if path.name != last.name)
-    full = next((one for one in reversed(before) if one.is_full), last)
-    if last.missing or last.n_records < last.n_counted or last.n_records < _ENOUGH * full.n_records:
-        return f"{pluralize(len(older), 'older file')} kept, since not everything came again" if older else ""
-    _write_state(folder, source, [last])
+    n_full = next((n for n in reversed(range(len(before))) if before[n].is_full), None)
+    full = last if n_full is None else before[n_full]
+    lacks = last.missing or last.n_records < last.n_counted or last.n_records < _ENOUGH * full.n_records
+    if lacks and n_full is None:  # nothing tells what the files are
+        return (
+            f"{pluralize(len(made) - 1, 'older file')} kept, since not everything came again" if len(made) > 1 else ""
+        )
+    stay = [*before[n_full:], last] if lacks else [last]
+    older = sorted(path for path in made if path.name not in {one.name for one in stay})
+    _write_state(folder, source, stay)
     for path in older:
         path.unlink(missing_ok=True)
-    n_removed = pluralize(len(older), "older file")
-    return f"{n_removed} removed, since {last.name} holds all that the query finds now" if older else ""
+    return _describe_older(len(older), len(made) - len(older) - 1, last.name)
+
+
+def _describe_older(n_removed: int, n_kept: int, newest: str) -> str:
+    """Return what was done with the files before a fetch of everything; "" where there were none."""
+    removed = f"{pluralize(n_removed, 'older file')} removed"
+    if n_kept:
+        kept = f"{pluralize(n_kept, 'older file')} kept, since not everything came again"
+        return f"{kept}; {removed}" if n_removed else kept
+    return f"{removed}, since {newest} holds all that the query finds now" if n_removed else ""
 
 
 def list_fetched_files(base: Path) -> Iterator[Path]:

@@ -114,6 +114,26 @@ def test_older_files_stay_if_not_everything_came_again(library: Library, tmp_pat
     assert list(kept(tmp_path)) == ["all.xml.gz", "all-2.xml.gz"]
 
 
+def test_a_record_that_never_comes_lets_no_files_pile_up(library: Library, tmp_path: Path) -> None:
+    query = source(library)
+    library.gone = {2}
+    for month in range(4):
+        spend_night(tmp_path, query)  # everything
+        for day in range(3):
+            library.add(Paper(10 + 10 * month + day, entered=TODAY))
+            spend_night(tmp_path, query)
+        alter_state(tmp_path, 31)
+    _, said = spend_night(tmp_path, query)
+    assert said[1:] == ["pubmed: gout: 4 older files kept, since not everything came again; 4 older files removed"]
+    assert len(kept(tmp_path)) == 5  # the last two of everything, and what changed between them
+    (path,) = tmp_path.glob("queries/*.json")
+    assert {row["name"] for row in json.loads(path.read_text())["fetches"]} == set(kept(tmp_path))
+    library.gone = set()
+    alter_state(tmp_path, 31)
+    spend_night(tmp_path, query)
+    assert len(kept(tmp_path)) == 1
+
+
 def test_a_service_that_fails_does_not_stop_the_others_and_is_asked_again(library: Library, tmp_path: Path) -> None:
     library.always["searchPOST"] = "404"
     first, second = source(library, "europepmc"), source(library)
