@@ -8,7 +8,8 @@ the lists and scores candidates exactly. ``parts`` searches several segments wit
 does so on a GPU. ``map``: ``corpusmap`` stores the map, and ``regions`` divides it. ``generations``: ``segment`` has
 the files of a segment and their receipt, ``tombstones`` lists its dead records. ``folder`` finds generations on disk,
 ``manifest`` reads and writes their manifests, ``probes`` keeps the vectors of fixed texts, ``publish`` makes one
-generation current, ``vectors`` opens what a generation has, and ``vectorfolder`` exchanges vectors with other programs.
+generation current, ``placement`` says what a generation needs elsewhere before, ``vectors`` opens what a generation
+has, and ``vectorfolder`` exchanges vectors with other programs.
 """
 
 ROOMS = ("files", "search", "map", "generations")  # in data-flow order

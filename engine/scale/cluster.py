@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import ClusterError
+from engine.errors import ClusterError, GenerationError
 from engine.scale.connection import ADVICE, NAMESPACE, connect, name_place
 from engine.scale.holder import GenerationKey, Holder
 
@@ -57,6 +57,8 @@ class _Round:
 class Cluster:
     """The nodes of a cluster, and the Holder of one index on each. Safe to use from several threads."""
 
+    GONE = "the node died or left the cluster"
+
     def __init__(self, settings: ClusterSettings) -> None:
         """Connect, and start a Holder on each node.
 
@@ -69,6 +71,7 @@ class Cluster:
         self._place = name_place(settings.address)
         self._ray = connect(settings.address)
         self._holders: Mapping[str, Any] = {}  # by node
+        self._places: Mapping[str, str] = {}  # address of each node
         self._listed = 0.0  # when
         self._avoided: dict[str, float] = {}  # until when, by node
         self._lister = ThreadPoolExecutor(1)
@@ -89,12 +92,41 @@ class Cluster:
         """Return all nodes in the order in which they are asked for a segment; the first `copies` hold it."""
         return sorted(self._holders, key=lambda node: hashlib.sha256(f"{name} {node}".encode()).digest())
 
+    def name_node(self, node: str) -> str:
+        """Return how a node is called in messages and tables."""
+        return f"node {node[:8]} at {self._places.get(node, 'an unknown address')}"
+
+    def call(self, calls: Mapping[str, tuple[str, tuple[Any, ...]]], patience: float | None = None) -> dict[str, Any]:
+        """Call a method of the Holder of each of some nodes, given with its arguments; return what they answer.
+
+        The answer is a text where the call failed: GONE where the node is. patience: seconds; None: until they answer.
+        """
+        holders = self._holders
+        refs = {
+            node: getattr(holders[node], name).remote(*args) for node, (name, args) in calls.items() if node in holders
+        }
+        if refs:
+            self._ray.wait(list(refs.values()), num_returns=len(refs), timeout=patience, fetch_local=False)
+        return dict.fromkeys(calls, self.GONE) | {node: self._get_answer(ref, patience) for node, ref in refs.items()}
+
+    def _get_answer(self, ref: Any, patience: float | None) -> Any:
+        """Return what a call gave, or why it failed."""
+        try:
+            return self._ray.get(ref, timeout=None if patience is None else 0.1)
+        except self._ray.exceptions.GetTimeoutError:
+            return f"the node did not answer within {patience:g} s"
+        except self._ray.exceptions.RayTaskError as err:
+            return _describe_failure(err)
+        except self._ray.exceptions.RayError:
+            return self.GONE
+
     def ask(self, key: GenerationKey, names: Sequence[str], operation: str, *args: Any) -> list[Any]:
         """Return what an operation of a Holder gives for each segment, in the order of the names.
 
         A node that is slow or dead is replaced by the next one of each segment.
 
         Raises:
+            GenerationError: the generation is no longer kept.
             ClusterError: no node answered for a segment within _DEADLINE seconds; the message names it.
         """
         self._refresh(0.0 if self._holders else _DEADLINE)
@@ -136,6 +168,8 @@ class Cluster:
             try:
                 found = self._ray.get(ref)
             except self._ray.exceptions.RayError as err:
+                if type(cause := getattr(err, "cause", None)) is GenerationError:
+                    raise cause from None
                 state.problem = _describe_failure(err)
                 self._set_aside(node)
             else:
@@ -174,6 +208,7 @@ class Cluster:
         nodes = {str(node["NodeID"]) for node in workers}
         known = {node: holder for node, holder in self._holders.items() if node in nodes}
         self._holders = known | {node: self._start_holder(node) for node in nodes - known.keys()}
+        self._places = {str(node["NodeID"]): str(node["NodeManagerAddress"]) for node in workers}
         self._listed = time.monotonic()
 
     def _start_holder(self, node: str) -> Any:

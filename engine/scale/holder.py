@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import CorruptError
+from engine.errors import CorruptError, EngineError, GenerationError
 from engine.index.generations import manifest as manifests
-from engine.index.generations.folder import IndexFolder
+from engine.index.generations.folder import Generation, IndexFolder
+from engine.index.generations.segment import Segment, SegmentFiles
 from engine.index.generations.vectors import open_part
-from engine.index.search.flat import FlatIndex
 from engine.index.search.parts import SegmentedIndex
 from engine.receipts import FileReceipt
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds, Manifest
+from engine.scale.segmentfacts import SegmentFacts, describe_segment
 
 _KEPT = 4  # generations of which segments stay open
 
@@ -32,6 +34,29 @@ class GenerationKey:
     sha256: str  # of its manifest
 
 
+def build_key(generation: Generation) -> GenerationKey:
+    """Return what an open generation is called by where it is asked for."""
+    return read_key(generation.path, generation.manifest.generation)
+
+
+def read_key(path: Path, number: int) -> GenerationKey:
+    """Return what the generation in a folder is called by.
+
+    Raises:
+        OSError: its manifest can't be read.
+    """
+    return GenerationKey(number, FileReceipt.of(path / manifests.NAME).sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldSegment:
+    """A segment of a generation that a node has open."""
+
+    key: GenerationKey
+    name: str
+    n_bytes: int  # of its vectors and codes
+
+
 class Holder:
     """The segments that one node has open. Ray runs its methods in several threads."""
 
@@ -39,25 +64,88 @@ class Holder:
         """Keep the folder of the index, as this node sees it."""
         self._folder = IndexFolder(Path(storage))
         self._lock = threading.Lock()
+        self._opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by segment
         self._manifests: dict[GenerationKey, Manifest] = {}
-        self._open: dict[tuple[GenerationKey, str], SegmentedIndex] = {}  # newest last
+        self._open: dict[tuple[GenerationKey, str], SegmentedIndex] = {}  # last used last
+        self._kept: frozenset[GenerationKey] | None = None  # None: nothing was dropped yet
 
     def answer(self, key: GenerationKey, names: Sequence[str], operation: str, *args: Any) -> list[Any]:
         """Return what an operation of OPERATIONS gives for each segment, in the order of the names.
 
         Raises:
-            GenerationError: a segment is missing here or damaged, or the generation is another one.
+            GenerationError: the generation was dropped, a segment is missing here or damaged, or the generation is
+                another one.
         """
         return [OPERATIONS[operation](self._get_segment(key, name), *args) for name in names]
+
+    def describe(self, key: GenerationKey, names: Sequence[str], deep: bool) -> list[SegmentFacts | str]:
+        """Return the facts of each segment, opened if it was not, or what is wrong with it here.
+
+        deep: all vectors are read, and so are the files, whatever was read before.
+        """
+        return [self._describe_one(key, name, deep=deep) for name in names]
+
+    def _describe_one(self, key: GenerationKey, name: str, *, deep: bool) -> SegmentFacts | str:
+        """Return the facts of a segment, or what is wrong with it here."""
+        try:
+            index = self._get_segment(key, name)
+            if deep:
+                self._check_segment(key, name, quick=False)
+            return describe_segment(index, self._get_manifest(key).encoder.fingerprint, deep=deep)
+        except (EngineError, OSError) as err:
+            return str(err)
+
+    def drop(self, kept: Sequence[GenerationKey]) -> None:
+        """Close the segments of all generations but some, and refuse older ones from now on."""
+        with self._lock:
+            self._kept = frozenset(kept)
+            for key in {key for key, _ in self._open} | self._manifests.keys():
+                if key not in self._kept:
+                    self._close(key)
+
+    def release(self, key: GenerationKey) -> None:
+        """Close the segments of a generation that did not become current."""
+        with self._lock:
+            self._close(key)
+
+    def list_held(self) -> list[_HeldSegment]:
+        """List the segments that are open here."""
+        with self._lock:
+            held = list(self._open.items())
+        return [_HeldSegment(key, name, _count_bytes(index)) for (key, name), index in held]
+
+    def _was_dropped(self, key: GenerationKey) -> bool:
+        """Return whether no kept generation is this one, and one as new is kept."""
+        kept = self._kept
+        return kept is not None and key not in kept and key.number <= max((one.number for one in kept), default=0)
+
+    def _refuse_dropped(self, key: GenerationKey) -> None:
+        """Refuse a generation that was dropped; call with the lock.
+
+        Raises:
+            GenerationError: it was.
+        """
+        if self._was_dropped(key):
+            _raise_dropped(key)
+
+    def _close(self, key: GenerationKey) -> None:
+        """Forget a generation; call with the lock."""
+        self._manifests.pop(key, None)
+        for one in [one for one in self._open if one[0] == key]:
+            del self._open[one]
 
     def _get_manifest(self, key: GenerationKey) -> Manifest:
         """Return the manifest of a generation.
 
         Raises:
+            GenerationError: it is no longer kept.
             CorruptError: it can't be read, or is another one.
         """
-        if key not in self._manifests:
+        manifest = self._manifests.get(key)
+        if manifest is None:
             path = self._folder.get_generation_path(key.number)
+            if not path.exists() and self._folder.read_pointer() > key.number:
+                _raise_dropped(key)
             manifest = manifests.read_manifest(path)
             found = FileReceipt.of(path / manifests.NAME).sha256
             if found != key.sha256:
@@ -66,39 +154,87 @@ class Holder:
                     "of the index with every node"
                 )
             self._manifests[key] = manifest
-        return self._manifests[key]
+        return manifest
 
     def _get_segment(self, key: GenerationKey, name: str) -> SegmentedIndex:
-        """Return a segment as a generation uses it, opened and checked on first use.
+        """Return a segment as a generation uses it, opened and checked on first use. Others are used meanwhile.
 
         Raises:
-            GenerationError: it is missing here or damaged.
+            GenerationError: the generation was dropped, or the segment is missing here or damaged.
+        """
+        found = self._find_open(key, name)
+        if found is not None:
+            return found
+        with self._opening[name]:
+            return self._find_open(key, name) or self._keep_open(key, name, self._open_segment(key, name))
+
+    def _find_open(self, key: GenerationKey, name: str) -> SegmentedIndex | None:
+        """Return a segment that is open; None if it is not.
+
+        Raises:
+            GenerationError: the generation was dropped.
         """
         with self._lock:
-            found = self._open.get((key, name))
-            if found is None:
-                found = self._open[key, name] = self._open_segment(key, name)
-                known = list(dict.fromkeys(one for one, _ in self._open))
-                for one in [one for one in self._open if one[0] in known[:-_KEPT]]:
-                    del self._open[one]
+            self._refuse_dropped(key)
+            found = self._open.pop((key, name), None)
+            if found is not None:
+                self._open[key, name] = found
             return found
+
+    def _keep_open(self, key: GenerationKey, name: str, index: SegmentedIndex) -> SegmentedIndex:
+        """Keep a segment open, and the last used generations; return the segment.
+
+        Raises:
+            GenerationError: the generation was dropped meanwhile.
+        """
+        with self._lock:
+            self._refuse_dropped(key)
+            self._open[key, name] = index
+            used = list(dict.fromkeys(one for one, _ in reversed(self._open)))
+            for old in used[_KEPT:]:
+                self._close(old)
+            return index
 
     def _open_segment(self, key: GenerationKey, name: str) -> SegmentedIndex:
         """Open a segment; its vectors are shared with other generations.
 
         Raises:
-            CorruptError: the generation does not name it.
-            GenerationError: it is missing or damaged.
+            GenerationError: it is missing or damaged, or the generation does not name it.
+        """
+        segment, dim = self._check_segment(key, name, quick=True), self._get_manifest(key).encoder.dim
+        with self._lock:
+            opened = {part.index.path: part.index for one in self._open.values() for part in one.parts}
+        return SegmentedIndex([open_part(segment, dim, opened)], dim)
+
+    def _check_segment(self, key: GenerationKey, name: str, *, quick: bool) -> Segment:
+        """Check the files of a segment, as this node sees them, and return it.
+
+        Raises:
+            GenerationError: the generation is no longer kept.
+            CorruptError: the segment is missing or damaged, or the generation does not name it.
         """
         manifest = self._get_manifest(key)
         entry = next((one for one in manifest.segments if one.name == name), None)
         if entry is None:
             raise CorruptError(f"generation {key.number:06d} has no segment {name}. Run: engine verify")
-        segment = self._folder.open_segment(key.number, manifest.encoder.fingerprint, entry, quick=True)
-        opened: dict[Path, FlatIndex] = {
-            part.index.path: part.index for one in self._open.values() for part in one.parts
-        }
-        return SegmentedIndex([open_part(segment, manifest.encoder.dim, opened)], manifest.encoder.dim)
+        return self._folder.open_segment(key.number, manifest.encoder.fingerprint, entry, quick=quick)
+
+
+def _raise_dropped(key: GenerationKey) -> NoReturn:
+    """Raise the error for a generation that was dropped.
+
+    Raises:
+        GenerationError: always.
+    """
+    raise GenerationError(
+        f"generation {key.number:06d} is no longer kept, so the nodes dropped it. Open the current one"
+    )
+
+
+def _count_bytes(index: SegmentedIndex) -> int:
+    """Return the size of the files of vectors and codes."""
+    files = [SegmentFiles(part.index.path.parent) for part in index.parts]
+    return sum(path.stat().st_size for one in files for path in (one.vectors, one.codes) if path.exists())
 
 
 def _score_known(index: SegmentedIndex, query: Vectors, ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -13,6 +13,7 @@ from engine.query.index import open_index as _open_index
 
 if TYPE_CHECKING:
     from engine.index.generations.folder import Generation
+    from engine.index.generations.placement import Placement
     from engine.index.generations.vectors import OpenRanker
     from engine.index.search.ranker import Ranker
     from engine.scale.cluster import Cluster, ClusterSettings
@@ -49,13 +50,37 @@ def _choose_ranker(folder: Path) -> OpenRanker | None:
     Raises:
         ConfigError: index.toml can't be used.
     """
+    cluster = _load_settings(folder)
+    return None if cluster is None else _Opener(cluster)
+
+
+def choose_placement(folder: Path) -> Placement | None:
+    """Return what places the generations of an index on the cluster that index.toml names; None: they are used here.
+
+    Raises:
+        ConfigError: index.toml can't be used.
+    """
+    cluster = _load_settings(folder)
+    if cluster is None:
+        return None
+    from engine.scale.clusterplacement import ClusterPlacement
+
+    return ClusterPlacement(cluster)
+
+
+def _load_settings(folder: Path) -> ClusterSettings | None:
+    """Return the cluster of an index; None: it has none.
+
+    Raises:
+        ConfigError: index.toml can't be used.
+    """
     settings = Settings.load(folder)
     if settings.backend == "local":
         return None
     from engine.scale.cluster import ClusterSettings
 
     storage = settings.ray_storage or str(folder.absolute())
-    return _Opener(ClusterSettings(settings.ray_address, storage, settings.ray_copies))
+    return ClusterSettings(settings.ray_address, storage, settings.ray_copies)
 
 
 @dataclass(slots=True)

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError
-from engine.index.generations import manifest as manifests
 from engine.index.generations.folder import Generation
 from engine.index.search.flat import Ranking, check_queries
 from engine.index.search.parts import merge_rankings
-from engine.receipts import FileReceipt
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 from engine.scale.cluster import Cluster
-from engine.scale.holder import GenerationKey
+from engine.scale.holder import build_key
 
 
 class RemoteIndex:
@@ -37,7 +35,7 @@ class RemoteIndex:
         self.is_exact = generation.manifest.ann is None
         self._names = [entry.name for entry in generation.manifest.segments]
         self._cluster = cluster
-        self._key = _build_key(generation)
+        self._key = build_key(generation)
         counts = self._ask("count")
         self.size, self.n_rows = sum(size for size, _ in counts), sum(n for _, n in counts)
 
@@ -169,8 +167,3 @@ class RemoteIndex:
     def _merge(self, queries: Vectors, top_k: int, found: list[list[Ranking]]) -> list[Ranking]:
         """Merge what the segments found for each query."""
         return merge_rankings(found, top_k) if found else [[] for _ in queries]
-
-
-def _build_key(generation: Generation) -> GenerationKey:
-    """Return what a generation is called by where it is asked for."""
-    return GenerationKey(generation.manifest.generation, FileReceipt.of(generation.path / manifests.NAME).sha256)

@@ -85,6 +85,7 @@ def promote(
     """
     from engine.index.generations.folder import IndexFolder
     from engine.relevance.sets.testset import ABOUT, read_about, read_set
+    from engine.scale.opening import choose_placement
     from engine.train.promote.promotion import promote_encoder
 
     folder = IndexFolder(config.find_existing())
@@ -100,7 +101,10 @@ def promote(
         _promote_reranker(folder, model, sets, guards, settings, max_queries, dry_run=dry_run, as_object=as_object)
         return
     with guard_writing(folder), show_progress() as shown:
-        promotion = promote_encoder(folder, model, sets, guards, settings, shown, only_test=dry_run)
+        placement = choose_placement(folder.path)
+        promotion = promote_encoder(
+            folder, model, sets, guards, settings, shown, only_test=dry_run, placement=placement
+        )
     if as_object:
         say(dump_json(asdict(promotion)))
     else:

@@ -27,10 +27,11 @@ def compact(config: Config, name: str | None, as_object: bool) -> None:
     from engine.index.generations.folder import IndexFolder
     from engine.reindex.reports.summary import list_report_fields
     from engine.reindex.runs.compaction import compact_index
+    from engine.scale.opening import choose_placement
 
     folder = IndexFolder(config.select_index(name).find_existing())
     with guard_writing(folder), show_progress() as report:
-        result = compact_index(folder, Settings.load(folder.path), report)
+        result = compact_index(folder, Settings.load(folder.path), report, choose_placement(folder.path))
     if as_object:
         say(dump_json(list_report_fields(folder.path.name, result)))
         return

@@ -129,11 +129,13 @@ def _apply(folder: IndexFolder, verb: str) -> None:
     """Publish a generation with the decisions; if another process writes the index, its next run applies them."""
     from engine.reindex.reports.summary import summarise_report
     from engine.reindex.runs.decisions import apply_decisions
+    from engine.scale.opening import choose_placement
 
     settings = Settings.load(folder.path)
     try:
         with guard_writing(folder), show_progress() as progress:
-            result = apply_decisions(folder, settings, f"duplicates --{verb}", progress)
+            placement = choose_placement(folder.path)
+            result = apply_decisions(folder, settings, f"duplicates --{verb}", progress, placement)
     except LockedError as err:
         say(f"note: the decision is kept, and the next run applies it. {err}", err=True)
         return

@@ -122,16 +122,19 @@ def verify(config: Config, deep: bool) -> None:
     """
     from engine.index.generations.folder import IndexFolder
     from engine.reindex.generation.verify import verify as check
+    from engine.scale.opening import choose_placement
 
     folder = IndexFolder(config.find_existing())
     generation = folder.open_current()
-    if problems := check(folder, generation, deep=deep):
+    placement = choose_placement(folder.path) if deep else None
+    if problems := check(folder, generation, deep=deep, placement=placement):
         raise CorruptError(
             f"generation {generation.manifest.generation:06d} of {folder.path}: "
             + "\n  ".join([pluralize(len(problems), "problem"), folder.complete_advice(problems)])
         )
     n = generation.manifest.counts.abstracts
     depth = "files, ids, vectors, texts and encoder" if deep else "files, ids and vectors"
+    depth += " and what the nodes hold" if placement else ""
     say(
         f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, "
         f"{pluralize(n, 'abstract')}"
@@ -158,6 +161,8 @@ def rollback(config: Config, number: int | None) -> None:
     """
     from engine.index.generations.folder import IndexFolder
     from engine.reindex.runs.rollback import roll_back
+    from engine.scale.opening import choose_placement
 
     folder = IndexFolder(config.find_existing())
-    say(f"{folder.path.name}: now at generation {roll_back(folder, number):06d}. The next run continues from here")
+    number = roll_back(folder, number, choose_placement(folder.path))
+    say(f"{folder.path.name}: now at generation {number:06d}. The next run continues from here")

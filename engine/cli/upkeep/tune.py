@@ -32,11 +32,13 @@ def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, 
     """
     from engine.index.generations.folder import IndexFolder
     from engine.reindex.runs.retune import tune_index
+    from engine.scale.opening import choose_placement
 
     folder = IndexFolder(config.select_index(name).find_existing())
     settings = Settings.load(folder.path, recall=recall)
     with guard_writing(folder), show_progress() as report:
-        result = tune_index(folder, settings, rebuild=rebuild, progress=report)
+        placement = choose_placement(folder.path)
+        result = tune_index(folder, settings, rebuild=rebuild, progress=report, placement=placement)
     if as_object:
         trials = [asdict(trial) for trial in result.trials]
         ann = asdict(result.ann) if result.ann else None

@@ -10,10 +10,11 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from engine.errors import DurabilityError, GenerationError
+from engine.errors import DurabilityError, EngineError, GenerationError
 from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import NAME, dump_manifest, read_manifest
+from engine.index.generations.placement import Placement
 from engine.index.generations.segment import CODES, DATABASE, MAP, RECEIPT, VECTORS, dump_receipt
 from engine.platform import replace_path, sync_path
 from engine.receipts import FileReceipt
@@ -48,12 +49,16 @@ def seal_files(path: Path, names: Iterable[str]) -> tuple[FileReceipt, ...]:
     return tuple(replace(FileReceipt.of(path / name), name=name) for name in present)
 
 
-def publish(folder: IndexFolder, manifest: Manifest, new_segment: str | None) -> None:
+def publish(
+    folder: IndexFolder, manifest: Manifest, new_segment: str | None, placement: Placement | None = None
+) -> None:
     """Move the new segment and the generation into place, write the manifest and point CURRENT to it.
 
     The data files are already synced. new_segment: the name of the segment in ``building``; None if there is none.
+    placement: holds the generation elsewhere before CURRENT points to it.
 
     Raises:
+        EngineError: it can't be placed; the old generation stays current.
         DurabilityError: the new generation is visible, but the last fsync failed.
         OSError: an earlier step failed; the old generation stays current.
     """
@@ -70,8 +75,10 @@ def publish(folder: IndexFolder, manifest: Manifest, new_segment: str | None) ->
     replace_path(building, folder.get_generation_path(number))
     try:
         sync_path(folder.generations)
+        if placement is not None:
+            placement.place(folder.check(number, quick=True))
         point_to(folder, number)
-    except OSError:
+    except (OSError, EngineError):
         if folder.read_pointer() != number:  # not published: remove it again
             with contextlib.suppress(OSError):
                 durable.remove_folder(folder.get_generation_path(number), NAME)
@@ -100,11 +107,12 @@ def choose_number(folder: IndexFolder) -> int:
     return max([*folder.list_numbers(), folder.read_pointer()], default=0) + 1
 
 
-def prune(folder: IndexFolder, keep: int) -> list[int]:
+def prune(folder: IndexFolder, keep: int, placement: Placement | None = None) -> list[int]:
     """Keep the current generation and those it was made from, `keep` in all; delete the others, return their numbers.
 
     So the next run also deletes generations that were rolled back, and those that a crash left unpublished. Segments
-    that no generation names any more are deleted too. What can't be deleted stays; the next run tries again.
+    that no generation names any more are deleted too. What can't be deleted stays; the next run tries again. Where
+    generations are placed, the others are dropped before their files are deleted.
 
     Raises:
         NoGenerationError: nothing was published yet.
@@ -112,6 +120,8 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     """
     folder.list_entries(folder.segments)
     kept = list(islice(_read_ancestry(folder), keep))
+    if placement is not None:
+        placement.drop(folder, kept)
     deleted = []
     for number in folder.list_numbers():
         if number not in kept:
@@ -122,10 +132,10 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     return deleted
 
 
-def remove_unused(folder: IndexFolder, keep: int) -> None:
+def remove_unused(folder: IndexFolder, keep: int, placement: Placement | None = None) -> None:
     """Delete what no kept generation needs, generations and encoders. What can't be deleted stays."""
     with contextlib.suppress(OSError, GenerationError):
-        prune(folder, keep)
+        prune(folder, keep, placement)
         _prune_encoders(folder)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.corpus.draft import DraftFiles
 from engine.index.generations.folder import STATE, Generation, IndexFolder
+from engine.index.generations.placement import Placement
 from engine.index.generations.segment import Segment
 from engine.options import IndexSettings
 from engine.records.abstract import Rejection
@@ -44,6 +45,7 @@ class Order:
     encoder: EncoderIdentity | None = None  # of a first generation: its folder holds it, so no model is looked for
     begun: RunStart | None = None  # None: with this generation
     vectors: VectorSource | None = field(default=None, compare=False)  # computed elsewhere
+    placement: Placement | None = field(default=None, compare=False)  # None: the generation is searched here
 
     @property
     def everything(self) -> tuple[Source, ...]:

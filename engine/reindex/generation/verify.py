@@ -17,9 +17,10 @@ from engine.encode.models.folder import check_encoder
 from engine.encode.models.recipe import PASSAGES, RECIPES, hash_text, prepare_text
 from engine.encode.texts.passages import Texts, load_recipe
 from engine.encode.texts.probes import SAME_COSINE
-from engine.errors import ConfigError, CorruptError, EngineError, GenerationError
+from engine.errors import ClusterError, ConfigError, CorruptError, EngineError, GenerationError
 from engine.index.generations.folder import Generation, IndexFolder
 from engine.index.generations.manifest import read_manifest
+from engine.index.generations.placement import Placement
 from engine.index.generations.probes import read_probes
 from engine.index.generations.segment import DATABASE, VECTORS, SegmentFiles
 from engine.index.map.corpusmap import read_points
@@ -39,8 +40,11 @@ _CHUNK = 65_536  # vectors checked at once
 _SCRUBBED = 256 << 20  # bytes of older files that a night reads again, on average
 
 
-def verify(folder: IndexFolder, generation: Generation, *, deep: bool) -> list[str]:
-    """Return what is wrong with a generation whose files match their manifest; empty if nothing is."""
+def verify(folder: IndexFolder, generation: Generation, *, deep: bool, placement: Placement | None = None) -> list[str]:
+    """Return what is wrong with a generation whose files match their manifest; empty if nothing is.
+
+    placement: with `deep`, what it holds is compared with the files, too.
+    """
     problems = [*_check_encoder(folder, generation.manifest), *_check_rerankers(folder)]
     try:
         for segment in generation.segments:
@@ -51,7 +55,15 @@ def verify(folder: IndexFolder, generation: Generation, *, deep: bool) -> list[s
             problems += _check_deep(folder, generation)
     except CorruptError as err:
         problems.append(str(err))
-    return problems
+    return problems + (_find_placed_problems(generation, placement) if deep and placement else [])
+
+
+def _find_placed_problems(generation: Generation, placement: Placement) -> list[str]:
+    """Return what is wrong with what is held of a generation elsewhere, or why that can't be asked."""
+    try:
+        return [*placement.find_problems(generation)]
+    except ClusterError as err:
+        return [str(err)]
 
 
 def verify_night(folder: IndexFolder, generation: Generation, *, was_checked: bool) -> list[str]:

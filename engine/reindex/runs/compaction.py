@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engine.config import Settings
 from engine.index.generations.folder import IndexFolder
+from engine.index.generations.placement import Placement
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.answers.verdict import has_standards
@@ -15,7 +16,9 @@ from engine.reindex.generation.order import Order, Report
 from engine.reindex.runs.run import index_sources
 
 
-def compact_index(folder: IndexFolder, settings: Settings, progress: Progress) -> Report:
+def compact_index(
+    folder: IndexFolder, settings: Settings, progress: Progress, placement: Placement | None = None
+) -> Report:
     """Publish the current generation again as one segment without dead records, unless it is one already.
 
     One that lacks the measurements for verdicts, or has another kind of map than the settings ask for, is published
@@ -24,6 +27,7 @@ def compact_index(folder: IndexFolder, settings: Settings, progress: Progress) -
     Raises:
         LockedError: another process writes this index.
         GenerationError: there is no index, or it is damaged.
+        ClusterError: the generation can't be placed.
         OSError: the disk is full or not writable.
     """
     started = time.monotonic()
@@ -38,6 +42,6 @@ def compact_index(folder: IndexFolder, settings: Settings, progress: Progress) -
     alone = "drew the map" if is_redrawn else "measured for verdicts"
     before = alone if is_compact else f"merged {pluralize(len(current.segments), 'segment')}"
     before += f", dropped {pluralize(n_dead, 'dead record')}" if n_dead else ""
-    order = Order(settings=settings, republish=True, verb="compact")
+    order = Order(settings=settings, republish=True, verb="compact", placement=placement)
     report = index_sources(folder, order, progress)
     return replace(report, notes=(before, *report.notes))

@@ -13,6 +13,7 @@ from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.storage.journal import Decision, DecisionKind, Journal, NewDecision, RecordIdentity, list_active
 from engine.errors import UsageError
 from engine.index.generations.folder import Generation, IndexFolder
+from engine.index.generations.placement import Placement
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.opening.corpus import open_corpus
@@ -101,14 +102,16 @@ def undo(folder: IndexFolder, who: str, number: int | None) -> list[Decision]:
     return Journal(folder.decisions).undo(who, number)
 
 
-def apply_decisions(folder: IndexFolder, settings: Settings, verb: str, progress: Progress) -> Report:
+def apply_decisions(
+    folder: IndexFolder, settings: Settings, verb: str, progress: Progress, placement: Placement | None = None
+) -> Report:
     """Publish a generation in which the decisions are applied, unless nothing changes.
 
     Raises:
         LockedError: another process writes this index.
         EngineError: as engine.reindex.runs.run.index_sources.
     """
-    return index_sources(folder, Order(settings=settings, verb=verb), progress)
+    return index_sources(folder, Order(settings=settings, verb=verb, placement=placement), progress)
 
 
 def _build_decisions(

@@ -126,7 +126,7 @@ class NightlyRun:
         number = current.manifest.generation
         was_checked = done.published and done.generation == number
         problems = (
-            verify(task.folder, current, deep=True)
+            verify(task.folder, current, deep=True, placement=task.request.placement)
             if task.deep
             else verify_night(task.folder, current, was_checked=was_checked)
         )
@@ -152,7 +152,7 @@ class NightlyRun:
     def _prune(self, before: Sequence[int]) -> None:
         """Delete generations beyond keep_generations, and record which of those before this night are gone."""
         task = self._task
-        prune(task.folder, task.settings.keep_generations)
+        prune(task.folder, task.settings.keep_generations, task.request.placement)
         pruned = sorted({*before} - {*task.folder.list_numbers()})
         self.night = replace(self.night, pruned=tuple(pruned))
         self._listener.say(f"  verified; generations deleted: {', '.join(f'{n:06d}' for n in pruned) or 'none'}")

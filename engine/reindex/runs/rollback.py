@@ -6,15 +6,17 @@ from engine.errors import GenerationError, UsageError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import read_manifest
+from engine.index.generations.placement import Placement
 from engine.index.generations.publish import point_to
 
 
-def roll_back(folder: IndexFolder, number: int | None) -> int:
+def roll_back(folder: IndexFolder, number: int | None, placement: Placement | None = None) -> int:
     """Make a generation current, by default the previous one, and return its number.
 
     Raises:
         UsageError: there is no such generation, or no previous one.
         CorruptError: that generation is damaged; the pointer stays.
+        ClusterError: it can't be placed; the pointer stays.
         LockedError: another process writes this index.
         DurabilityError: the pointer was replaced, but the disk did not confirm it.
     """
@@ -24,7 +26,9 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
             raise UsageError(
                 f"{folder.path} has no generation {target:06d}: found {_format_numbers(folder.list_numbers())}"
             )
-        folder.open_number(target, quick=True)
+        generation = folder.open_number(target, quick=True)
+        if placement is not None:
+            placement.place(generation)
         point_to(folder, target)
         return target
 

@@ -73,6 +73,7 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress, make: _
         LockedError: another process writes this index.
         DurabilityError: published, but the disk did not confirm it.
         GenerationError: the current generation is damaged, or the new one fails its check.
+        ClusterError: the new generation can't be placed, or no cluster answers.
         EncoderError: the model can't be used.
         OSError: the disk is full or not writable.
     """
@@ -110,6 +111,8 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
     encoder = current.manifest.encoder if current else order.encoder
     settings = order.settings
     choice = choose(encoder, settings, re_encode=order.re_encode)
+    if order.placement is not None:
+        order.placement.connect()
     publish.prepare(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     build = Build(folder, order, current, publish.choose_number(folder), started, created)
@@ -119,7 +122,7 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
         with contextlib.suppress(OSError):
             if folder.building.exists():
                 durable.remove_folder(folder.building, manifest.NAME)
-    publish.remove_unused(folder, settings.keep_generations)
+    publish.remove_unused(folder, settings.keep_generations, order.placement)
     prune_rerankers(folder)
     if not order.republish:  # a republished index encodes nothing, so the shards of a stopped run are still needed
         shards.clear(folder.shards)
@@ -369,7 +372,7 @@ def _finish(done: Finished) -> Report:
         CorruptError: the files on disk don't agree.
     """
     build, (sealed, new_segment) = done.build, seal_generation(done)
-    publish.publish(build.folder, sealed, new_segment)
+    publish.publish(build.folder, sealed, new_segment, build.order.placement)
     report = _build_report(build, build.number, sealed.counts, done.filled.gathered, published=True)
     search = done.searchable
     recipe = done.queries.identity.recipe

@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from engine.errors import ConfigError, CorpusError, GenerationError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations import publish
 from engine.index.generations.folder import STATE, Generation, IndexFolder
+from engine.index.generations.placement import Placement
 from engine.index.generations.segment import DATABASE
 from engine.index.search import factory
 from engine.phrases import pluralize
@@ -47,6 +48,7 @@ class Request:
     full: bool = False  # read every file again, and remove records that their file no longer contains
     since: date | None = None  # read only files modified on or after this day
     allow_mass_change: bool = False  # run without the guard
+    placement: Placement | None = field(default=None, compare=False)  # as in the order of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         is_settled = not is_map_changed(current, settings)
         if is_settled and not look.files.read and current is not None and not has_pending_decisions(folder, current):
             choose(current.manifest.encoder, settings, re_encode=False)
-            publish.remove_unused(folder, settings.keep_generations)
+            publish.remove_unused(folder, settings.keep_generations, request.placement)
             prune_rerankers(folder)
             shards.clear(folder.shards)  # of a stopped run whose files are gone: there is nothing to encode
             return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
@@ -211,6 +213,7 @@ def _build_order(settings: Settings, request: Request, look: _Look) -> Order:
         note_files=True,
         limits=None if request.allow_mass_change else limits,
         verb="reindex",
+        placement=request.placement,
     )
 
 
@@ -240,7 +243,7 @@ def _list_skipped(current: Generation | None, known: Sequence[Source]) -> tuple[
     return build_readings([file for file in found if file])
 
 
-def prune(folder: IndexFolder, keep: int) -> list[int]:
+def prune(folder: IndexFolder, keep: int, placement: Placement | None = None) -> list[int]:
     """Delete generations except the newest `keep` that led to the current one, and return their numbers.
 
     Raises:
@@ -248,4 +251,4 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
         GenerationError: nothing was published yet, or a folder of the index is missing; nothing was deleted.
     """
     with lock_for_writing(folder.lock):
-        return publish.prune(folder, keep)
+        return publish.prune(folder, keep, placement)

@@ -13,6 +13,7 @@ from engine.encode.execution.onnx import OnnxEncoder
 from engine.encode.models.recipe import OWN_TEMPLATE
 from engine.errors import UsageError
 from engine.index.generations.folder import IndexFolder
+from engine.index.generations.placement import Placement
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.index import Index, open_index
@@ -51,6 +52,7 @@ def promote_encoder(
     progress: Progress,
     *,
     only_test: bool = False,
+    placement: Placement | None = None,
 ) -> Promotion:
     """Test a model beside the encoder of an index, and publish a generation encoded by it if it passes the gate.
 
@@ -79,7 +81,7 @@ def promote_encoder(
             verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
     if only_test or not verdict.is_passed:
         return Promotion(current, choice.identity, verdict, None, choice.notes)
-    order = Order(settings=as_tested, re_encode=True, republish=True, verb="promote")
+    order = Order(settings=as_tested, re_encode=True, republish=True, verb="promote", placement=placement)
     return Promotion(current, choice.identity, verdict, index_sources(folder, order, progress), choice.notes)
 
 

@@ -16,6 +16,7 @@ from engine.corpus.storage.store import open_database
 from engine.corpus.words.wordwriter import write_words
 from engine.encode.execution.onnx import OnnxEncoder
 from engine.errors import (
+    ClusterError,
     CorruptError,
     DurabilityError,
     EncoderError,
@@ -27,7 +28,7 @@ from engine.errors import (
 )
 from engine.index.files import durable
 from engine.index.files.lock import lock_for_writing
-from engine.index.generations.folder import IndexFolder
+from engine.index.generations.folder import Generation, IndexFolder
 from engine.index.search.flat import FlatIndex
 from engine.options import IndexSettings
 from engine.platform import sync_path
@@ -602,3 +603,52 @@ def test_sigterm_leaves_the_old_generation_and_no_lock(toy: IndexFolder, tmp_pat
     assert toy.read_current() == 1 and not toy.building.exists()
     with lock_for_writing(toy.lock):
         pass
+
+
+class _Placement:
+    """A Placement that notes what it is asked, with the number in CURRENT, and refuses if it is told to."""
+
+    def __init__(self, folder: IndexFolder) -> None:
+        self.folder, self.asked, self.refuses = folder, list[tuple[object, ...]](), False
+
+    def connect(self) -> None:
+        self.asked.append(("connect", self.folder.read_pointer()))
+
+    def place(self, generation: Generation) -> None:
+        self.asked.append(("place", self.folder.read_pointer(), generation.manifest.generation))
+        if self.refuses:
+            raise ClusterError("node 7 does not hold it")
+
+    def drop(self, folder: IndexFolder, kept: Sequence[int]) -> None:
+        self.asked.append(("drop", self.folder.read_pointer(), *kept, *folder.list_numbers()))
+
+    def find_problems(self, generation: Generation) -> list[str]:
+        return [f"node 7 holds {generation.manifest.generation} otherwise"]
+
+
+def test_a_generation_is_placed_before_it_is_current(toy: IndexFolder, add: Callable[..., Report]) -> None:
+    placement = _Placement(toy)
+    add({"id": "new", "title": "Gout"}, placement=placement, keep_generations=1)
+    assert placement.asked == [("connect", 1), ("place", 1, 2), ("drop", 2, 2, 1, 2)]  # before the files are deleted
+    problems = verify(toy, toy.open_current(), deep=True, placement=placement)
+    assert problems == ["node 7 holds 2 otherwise"]
+    assert verify(toy, toy.open_current(), deep=False, placement=placement) == []
+
+
+def test_a_generation_that_is_not_placed_leaves_everything_as_it_was(
+    toy: IndexFolder, add: Callable[..., Report]
+) -> None:
+    placement = _Placement(toy)
+    placement.refuses = True
+    with pytest.raises(ClusterError, match="node 7 does not hold it"):
+        add({"id": "new", "title": "Gout"}, placement=placement)
+    assert (toy.read_current(), toy.list_numbers()) == (1, [1])
+    placement.refuses = False
+    assert add({"id": "new", "title": "Gout"}, placement=placement).generation == 2
+    assert len(list(toy.segments.iterdir())) == 2  # none is left of the run that failed
+    placement.refuses = True
+    with pytest.raises(ClusterError, match="node 7 does not hold it"):
+        roll_back(toy, None, placement)
+    assert toy.read_current() == 2
+    placement.refuses = False
+    assert roll_back(toy, None, placement) == 1
