@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import select
 import shutil
 import signal
 import stat
@@ -17,7 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import socket
@@ -34,6 +35,7 @@ def _load(name: str) -> Any:
 _fcntl, _msvcrt = _load("fcntl"), _load("msvcrt")
 _os: Any = os  # with what some systems lack, as far as types are checked
 _signal: Any = signal
+_select: Any = select
 
 _SYSTEM = sys.platform
 _IS_LINUX, _IS_MAC, _IS_WINDOWS = _SYSTEM == "linux", _SYSTEM == "darwin", _SYSTEM == "win32"
@@ -46,6 +48,7 @@ _LOCKED = 0x7FFF_FFFE  # the byte that is locked on Windows, where others can't 
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # seconds; on Windows a file that is just being read can't be replaced
 _CLONE = 0x40049409  # FICLONE, linux/fs.h
 _EXCHANGE = {"linux": ("renameat2", -100, 2), "darwin": ("renameatx_np", -2, 2)}  # function, AT_FDCWD, flag; by system
+_UNREAD = 141  # 128 + SIGPIPE, as a shell shows it
 _LOW_PRIORITY = 0x4000  # BELOW_NORMAL_PRIORITY_CLASS, winbase.h
 _STATUS_WORDS = 8  # of 8 bytes in MEMORYSTATUSEX, sysinfoapi.h: length and load, all memory, available memory, others
 # Errors by which a file system without hard links (exFAT, many network mounts) refuses one, or one to another disk.
@@ -414,6 +417,32 @@ def is_closed_pipe(error: OSError) -> bool:
     return isinstance(error, BrokenPipeError) or (
         _IS_WINDOWS and error.errno == errno.EINVAL and error.filename is None
     )
+
+
+def is_unread(descriptor: int) -> bool:
+    """Return whether a descriptor is a pipe that nobody reads any more; where a system can't tell, assume it.
+
+    Another broken pipe, such as to a process that was killed, does not change the answer.
+    """
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    try:
+        poll.register(descriptor, 0)
+    except (OSError, ValueError):  # no descriptor
+        return False
+    return any(event & (_select.POLLERR | _select.POLLHUP) for _, event in poll.poll(0))
+
+
+def end_unread() -> NoReturn:
+    """End the process as git does where nobody reads its output any more: by SIGPIPE, or with the same exit status.
+
+    A parent that ignores the signal changes nothing.
+    """
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+        signal.raise_signal(_signal.SIGPIPE)
+    os._exit(_UNREAD)
 
 
 def choose_encoding(stream: Any) -> str | None:

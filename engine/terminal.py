@@ -9,13 +9,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import click
 
 from engine.characters import UNPRINTABLE
-from engine.platform import choose_encoding
+from engine.platform import choose_encoding, is_unread
 from engine.progress import Progress
 from engine.records.abstract import Abstract
 from engine.references.values.citation import format_locator
@@ -67,6 +67,15 @@ def leave(code: int) -> NoReturn:
         except (OSError, ValueError):  # a pipe without a reader, a full disk; a closed stream
             os._exit(code)
     sys.exit(code)
+
+
+def has_unread_stream() -> bool:
+    """Return whether stdout or stderr is a pipe that nobody reads any more."""
+    descriptors = []
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a stream without a descriptor
+            descriptors.append(stream.fileno())
+    return any(map(is_unread, descriptors))
 
 
 def make_printable(text: str) -> str:

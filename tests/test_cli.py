@@ -373,11 +373,28 @@ def test_printable_and_json_by_hand() -> None:
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", ["search gout -n 40 --nl", "status", "--help"])
-def test_a_reader_that_has_enough_is_no_error(toy: IndexFolder, arguments: str, unbuffered: str) -> None:
-    command = f"{sys.executable} -m engine {arguments} | true; exit ${{PIPESTATUS[0]}}"
+def test_a_reader_that_has_enough_ends_a_command_as_it_ends_git(
+    toy: IndexFolder, arguments: str, unbuffered: str
+) -> None:
+    command = f"trap '' PIPE; {sys.executable} -m engine {arguments} | true; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_messages_that_nobody_reads_end_a_command_too(toy: IndexFolder) -> None:
+    command = f"{sys.executable} -m engine serach gout 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent)}
+    assert subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, check=False).returncode == 141
+
+
+def test_another_broken_pipe_is_an_error(toy: IndexFolder, engine: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")  # a process that helps was killed
+
+    monkeypatch.setattr("engine.query.index.Index.ask", fail)
+    done = engine("search", "gout")
+    assert (done.returncode, done.stderr) == (1, "Error: Broken pipe\n")
 
 
 @pytest.mark.parametrize("arguments", ["search gout", "status", "--help", "search --help"])

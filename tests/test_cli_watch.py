@@ -1,6 +1,7 @@
 """`engine watch`: saved questions in index.toml, and what is new for them."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from engine.errors import ConfigError
 from engine.index.generations.folder import IndexFolder
 from engine.reindex.generation.order import Report
 from engine.reindex.news.watchtable import add_table, remove_table
-from tests.conftest import jsonl
+from tests.conftest import ROOT, jsonl
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROW = {"id": "z", "title": "Zorbing & <falls>\x01", "authors": ["A B", "C D", "E F", "G H"], "year": 2021, "pmid": "77"}
@@ -56,6 +57,19 @@ def test_a_question_is_saved_reported_and_removed(
     assert again["number"] is None and again["watches"][0]["records"] == [] and not mark.exists()
     assert engine("watch", "remove", "zorb").returncode == 0
     assert (toy.path / "index.toml").read_text() == "" and engine("watch", "run").returncode == 1
+
+
+def test_news_that_nobody_reads_reaches_the_command(
+    engine: Run, toy: IndexFolder, add: Callable[..., Report], tmp_path: Path
+) -> None:
+    assert engine("watch", "add", "zorb", "zorbing").returncode == 0
+    add(ROW)
+    mark = tmp_path / "reported.txt"
+    command = f"{sys.executable} -m engine watch run -i toy --notify-command 'cp /dev/stdin {mark}' 2>&1 | true"
+    environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONPATH": str(ROOT)}
+    shell = ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"]
+    assert subprocess.run(shell, env=environment, check=False).returncode == 141
+    assert "Zorbing & <falls>" in mark.read_text()
 
 
 def test_exit_codes_tell_cron_what_happened(engine: Run, toy: IndexFolder, add: Callable[..., Report]) -> None:

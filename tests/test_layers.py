@@ -85,6 +85,7 @@ CALLS = {
         sched_setaffinity sendfile setsid statvfs sysconf umask uname wait wait4 waitpid
         """.split()
     ),
+    "select": frozenset({"poll", "epoll", "kqueue", "POLLERR", "POLLHUP"}),
     "signal": frozenset({"SIGHUP", "SIGKILL", "SIGPIPE", "SIGUSR1", "alarm", "pthread_sigmask", "setitimer"}),
     "sys": frozenset({"platform"}),
     "shutil": frozenset({"chown", "disk_usage"}),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -293,6 +294,25 @@ def test_windows_gives_other_errors_encodings_and_sockets(windows: Msvcrt, monke
         platform.prepare_listener(listener)
         assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
         assert not platform.is_closed_pipe(OSError(errno.EINVAL, "Invalid argument"))
+
+
+def test_a_pipe_without_a_reader_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    with (tmp_path / "file").open("w") as file:
+        assert not platform.is_unread(writer) and not platform.is_unread(file.fileno())
+    os.close(reader)
+    assert platform.is_unread(writer)
+    os.close(writer)
+    assert not platform.is_unread(-1)
+    monkeypatch.delattr("select.poll")
+    assert platform.is_unread(-1)  # where a system can't tell
+
+
+def test_an_unread_process_ends_with_the_same_status_without_the_signal() -> None:
+    code = "import signal; {}; from engine.platform import end_unread; end_unread()"
+    run = partial(subprocess.run, check=False)
+    assert run([sys.executable, "-c", code.format("pass")]).returncode == -signal.SIGPIPE
+    assert run([sys.executable, "-c", code.format("del signal.SIGPIPE")]).returncode == 141
 
 
 def test_a_command_line_is_split_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:

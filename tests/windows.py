@@ -21,6 +21,7 @@ LOADED = ("numpy", "faiss", "onnxruntime", "tokenizers", "tantivy", "lxml.etree"
 MISSING = {"fcntl", "pwd", "grp", "resource", "termios"}
 LACKING = {
     "os": "pread pwrite nice getuid geteuid fork sysconf uname O_NOFOLLOW O_NONBLOCK O_CLOEXEC sched_getaffinity".split(),
+    "select": ["poll", "POLLERR", "POLLHUP"],
     "signal": "SIGHUP SIGKILL SIGPIPE pthread_sigmask SIG_BLOCK SIG_SETMASK alarm".split(),
 }
 _REAL = {name: getattr(os, name) for name in ("open", "unlink", "remove", "rename", "replace", "rmdir", "symlink")}

@@ -11,8 +11,8 @@ import click
 
 from engine import __version__
 from engine.errors import EngineError
-from engine.platform import ENDING_SIGNALS, is_closed_pipe
-from engine.terminal import leave, prepare_streams, say
+from engine.platform import ENDING_SIGNALS, end_unread, is_closed_pipe
+from engine.terminal import has_unread_stream, leave, prepare_streams, say
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Build": ("fetch", "sources", "init", "index", "reindex", "config"),
@@ -44,6 +44,7 @@ Exit codes:
   2  wrong usage          6  another encoder than the index was built with
   3  a file is damaged    7  the guard against mass changes stopped a reindex
   130, 143  interrupted, terminated: the index is as it was published last
+  141       ended by SIGPIPE: nobody reads the output any more, as behind `| head`
 
 \b
 Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fish_source)
@@ -74,7 +75,8 @@ class _EngineCommands(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, on streams that can take any text."""
         prepare_streams()
-        return super().main(*args, **extra)
+        with _exit_on_failure():  # messages about wrong usage are printed here
+            return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands in the order of SECTIONS."""
@@ -117,8 +119,8 @@ def _exit_on_failure() -> Iterator[None]:
     try:
         yield
     except (EngineError, OSError, KeyboardInterrupt, Interruption) as err:
-        if isinstance(err, OSError) and is_closed_pipe(err):  # the reader, such as `head`, has stopped reading
-            leave(0)
+        if isinstance(err, OSError) and is_closed_pipe(err) and has_unread_stream():  # `head` has read enough
+            end_unread()
         fail(*describe_failure(err))
 
 

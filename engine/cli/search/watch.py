@@ -162,19 +162,19 @@ def run_watches(config: Config, notify_command: str | None, as_object: bool) -> 
         now = datetime.now(UTC).isoformat(timespec="seconds")
         run = answer_watches(IndexFolder(path), Settings.load(path).watches, now)
         text = format_news(run)
+        reason = ""
+        if notify_command and run.number is not None:  # first, so that it also runs where nobody reads the output
+            reason = run_notify_command(notify_command, text.encode("utf-8", "replace"))
         click.echo(dump_json(list_news_fields(run))) if as_object else say(text.rstrip("\n"))
         if run.number is not None:
             say(f"written to {find_run_folder(path, run.number)}", err=True)
-        leave(_close_run(run, text, notify_command))
+        leave(_close_run(run, reason))
 
 
-def _close_run(run: NewsRun, text: str, notify_command: str | None) -> int:
-    """Print what went wrong, run the command, and return the exit code."""
+def _close_run(run: NewsRun, reason: str) -> int:
+    """Print what went wrong, also why the command failed, and return the exit code."""
     for error in run.errors:
         say(f"Error: {error}", err=True)
-    code = UNANSWERED if run.errors else 0
-    if notify_command and run.number is not None:
-        if reason := run_notify_command(notify_command, text.encode("utf-8", "replace")):
-            say(f"Error: --notify-command failed: {reason}", err=True)
-            return code or NOTIFY_FAILED
-    return code
+    if reason:
+        say(f"Error: --notify-command failed: {reason}", err=True)
+    return UNANSWERED if run.errors else NOTIFY_FAILED if reason else 0
