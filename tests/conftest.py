@@ -30,8 +30,8 @@ from engine.options import SETTINGS, IndexSettings
 from engine.receipts import FileReceipt, open_json
 from engine.records.generation import SegmentReceipt
 from engine.reindex.generation.order import Order, Report
-from engine.reindex.measures.otherfields import QUESTIONS
 from engine.reindex.runs.run import index_sources
+from tests.probes import ALL, FEW, searching
 from tests.warmprocess import find_warm_process
 
 HERE = Path(__file__).parent
@@ -116,10 +116,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def few_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that make many indexes, or large ones, and are not about standards and verdicts."""
-    measure_little(monkeypatch)
+@pytest.fixture(scope="session", autouse=True)
+def few_probes() -> Iterator[None]:
+    """Let new indexes search few texts for their standards, which is half the work on a toy index."""
+    with searching(FEW):
+        yield
+
+
+@pytest.fixture(scope="module")
+def all_probes(few_probes: None) -> Iterator[None]:
+    """For tests that are about standards and verdicts: new indexes search as many texts as those of users."""
+    with searching(ALL):
+        yield
 
 
 def silent(phase: str, done: int, total: int | None) -> None:
@@ -168,12 +176,6 @@ def sign_again(folder: IndexFolder) -> None:
     (path / "manifest.json").chmod(0o644)
     (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files, segments=tuple(segments))))
     folder.pointer.write_text(folder.format_pointer(manifest.generation))
-
-
-def measure_little(patch: pytest.MonkeyPatch) -> None:
-    """Let new indexes search few texts for their standards."""
-    patch.setattr("engine.reindex.measures.standards.QUESTIONS", QUESTIONS[:10])
-    patch.setattr("engine.reindex.measures.standards._RECORDS", 10)
 
 
 def forget_standards(folder: IndexFolder) -> None:
@@ -322,7 +324,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Inde
     with FileLock(place / "sample.lock"):
         if not folder.pointer.exists():
             sources = (SAMPLE / "abstracts.jsonl", SAMPLE / "pubmed.xml")
-            index_sources(folder, Order(sources, IndexSettings(device="cpu", precision="fp32")), silent)
+            with searching(ALL):
+                index_sources(folder, Order(sources, IndexSettings(device="cpu", precision="fp32")), silent)
     return folder
 
 

@@ -52,7 +52,6 @@ def run(engine: Command, *args: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.usefixtures("few_probes")  # nights measure no standards
 @pytest.mark.parametrize("sizes", [SIZES, pytest.param((2_000, 20_000), marks=pytest.mark.slow)])
 def test_a_night_costs_what_changed(
     engine: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]

@@ -17,7 +17,6 @@ from engine.reindex.runs.rollback import roll_back
 from engine.reindex.runs.run import index_sources
 from tests.conftest import TOY, copy_toy, examples, jsonl, silent
 
-pytestmark = pytest.mark.usefixtures("few_probes")
 IDS = st.sampled_from([f"PMID:{n}" for n in range(1, 6)] + ["toy-01", "toy-02"])
 TEXTS = st.sampled_from(["Gout", "Gout again", "Lupus in pregnancy", "Knee pain " * 40, "Sjögren"])
 ROWS = st.lists(st.tuples(IDS, TEXTS, TEXTS, st.sampled_from([1990, 2020])), min_size=1, max_size=4)

@@ -21,7 +21,6 @@ from engine.reindex.runs.update import Request, plan_reindex, reindex
 from tests.conftest import TOY, TOY_MODEL, copy_toy, examples, silent
 from tests.reindex.runs.test_update import RETRACTED, Killed, article, pubmed
 
-pytestmark = pytest.mark.usefixtures("few_probes")
 PMIDS = st.integers(1, 6)
 TITLES = st.sampled_from(["Gout", "Gout again", "Lupus in pregnancy", "Knee pain " * 40, "Sjögren"])
 CITATIONS = st.lists(st.tuples(PMIDS, TITLES, st.booleans()), max_size=4, unique_by=lambda row: row[0])

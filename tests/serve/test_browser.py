@@ -22,7 +22,7 @@ from engine.query.searchlog import read_record
 from engine.records.abstract import Abstract
 from engine.reindex.generation.order import Order
 from engine.reindex.runs.run import index_sources
-from tests.conftest import ROOT, TOY_MODEL, copy_toy, jsonl, measure_little, silent, spare_export
+from tests.conftest import ROOT, TOY_MODEL, copy_toy, jsonl, silent, spare_export
 from tests.rerankers import make_reranker
 
 WHOLE = shutil.which("chromium")  # what the shell lacks: pages that come back as they were left
@@ -701,9 +701,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     rows += [{"id": f"r{n}", "title": f"Record {n} of gout", "abstract": "Pain fell."} for n in range(10_000)]
     source = jsonl(folder / "rows.jsonl", rows)
     order = Order((source,), IndexSettings(model=str(TOY_MODEL), device="cpu", precision="fp32"))
-    with pytest.MonkeyPatch.context() as patch:
-        measure_little(patch)
-        index_sources(spare_export(IndexFolder(folder / "hostile")), order, silent)
+    index_sources(spare_export(IndexFolder(folder / "hostile")), order, silent)
     with serving(folder, "hostile") as address:
         yield address
 

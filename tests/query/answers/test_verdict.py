@@ -23,6 +23,7 @@ from engine.query.ranks.evidence import Evidence, HitEvidence
 from engine.records.answer import AnswerVerdict
 from engine.records.generation import Calibration, Reach, Standards
 
+pytestmark = pytest.mark.usefixtures("all_probes")
 ANY_MODE = pytest.mark.parametrize("mode", MODES)
 SHARES = (0.5, 0.9, 0.95)
 PLAIN = Standards(VERSION, 0.2, 0.6, SHARES, ())

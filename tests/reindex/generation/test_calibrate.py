@@ -43,6 +43,7 @@ from engine.reindex.runs.run import index_sources
 from tests.conftest import TOY_MODEL, forget_standards, jsonl, silent
 from tests.corpus.drafts import opened, origin
 
+pytestmark = pytest.mark.usefixtures("all_probes")
 Add = Callable[..., Report]
 
 

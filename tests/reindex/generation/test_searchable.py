@@ -195,7 +195,6 @@ def test_codes_in_the_wrong_order_are_found_out(ivf: IndexFolder, tmp_path: Path
     assert any("are not found by their own codes" in problem for problem in problems)
 
 
-@pytest.mark.usefixtures("few_probes")
 def test_many_records_of_one_text_are_no_damage(ivf: IndexFolder, tmp_path: Path) -> None:
     """Their codes are the same, so which of them are candidates is chance; any will do."""
     rows = [{"id": f"e{i}", "title": "Editorial"} for i in range(2000)]

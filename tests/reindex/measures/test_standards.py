@@ -22,6 +22,8 @@ from engine.reindex.measures.standards import SearchedParts, _choose_text, _meas
 from engine.reindex.runs.compaction import compact_index
 from tests.conftest import forget_standards, silent
 
+pytestmark = pytest.mark.usefixtures("all_probes")
+
 
 class Fixed:
     """Gives every question of another field one vector, and everything else another."""

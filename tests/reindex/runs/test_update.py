@@ -38,7 +38,6 @@ from engine.reindex.runs.update import Request, plan_reindex, reindex
 from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl, order_of, silent
 from tests.warmprocess import find_warm_process
 
-pytestmark = pytest.mark.usefixtures("few_probes")
 Run = Callable[..., Report]
 ARTICLE = (
     '<PubmedArticle><MedlineCitation><PMID Version="{version}">{pmid}</PMID><DateRevised><Year>{year}</Year>'
