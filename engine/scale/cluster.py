@@ -94,7 +94,11 @@ class Cluster:
 
     def name_node(self, node: str) -> str:
         """Return how a node is called in messages and tables."""
-        return f"node {node[:8]} at {self._places.get(node, 'an unknown address')}"
+        return f"node {node[:8]} at {self.get_address(node)}"
+
+    def get_address(self, node: str) -> str:
+        """Return the address of a node."""
+        return self._places.get(node, "an unknown address")
 
     def call(self, calls: Mapping[str, tuple[str, tuple[Any, ...]]], patience: float | None = None) -> dict[str, Any]:
         """Call a method of the Holder of each of some nodes, given with its arguments; return what they answer.

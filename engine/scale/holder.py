@@ -49,7 +49,7 @@ def read_key(path: Path, number: int) -> GenerationKey:
 
 
 @dataclass(frozen=True, slots=True)
-class _HeldSegment:
+class HeldSegment:
     """A segment of a generation that a node has open."""
 
     key: GenerationKey
@@ -108,11 +108,11 @@ class Holder:
         with self._lock:
             self._close(key)
 
-    def list_held(self) -> list[_HeldSegment]:
+    def list_held(self) -> list[HeldSegment]:
         """List the segments that are open here."""
         with self._lock:
             held = list(self._open.items())
-        return [_HeldSegment(key, name, _count_bytes(index)) for (key, name), index in held]
+        return [HeldSegment(key, name, _count_bytes(index)) for (key, name), index in held]
 
     def _was_dropped(self, key: GenerationKey) -> bool:
         """Return whether no kept generation is this one, and one as new is kept."""

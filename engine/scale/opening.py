@@ -50,7 +50,7 @@ def _choose_ranker(folder: Path) -> OpenRanker | None:
     Raises:
         ConfigError: index.toml can't be used.
     """
-    cluster = _load_settings(folder)
+    cluster = load_cluster_settings(folder)
     return None if cluster is None else _Opener(cluster)
 
 
@@ -60,7 +60,7 @@ def choose_placement(folder: Path) -> Placement | None:
     Raises:
         ConfigError: index.toml can't be used.
     """
-    cluster = _load_settings(folder)
+    cluster = load_cluster_settings(folder)
     if cluster is None:
         return None
     from engine.scale.clusterplacement import ClusterPlacement
@@ -68,7 +68,7 @@ def choose_placement(folder: Path) -> Placement | None:
     return ClusterPlacement(cluster)
 
 
-def _load_settings(folder: Path) -> ClusterSettings | None:
+def load_cluster_settings(folder: Path) -> ClusterSettings | None:
     """Return the cluster of an index; None: it has none.
 
     Raises:

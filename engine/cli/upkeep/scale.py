@@ -11,16 +11,18 @@ from engine.cli.frame.group import main
 from engine.cli.frame.options import FORMAT, index_options
 from engine.cli.upkeep.build import guard_writing
 from engine.config import Config, Settings
+from engine.errors import ConfigError
 from engine.phrases import pluralize
 from engine.terminal import dump_json, say, show_progress
 
 
 @main.group()
 def scale() -> None:
-    """Encode on a cluster of Ray where one machine is not enough.
+    """Encode and search on a cluster of Ray where one machine is not enough.
 
     \b
     engine scale encode baseline/*.xml.gz -i pubmed
+    engine scale status -i pubmed
     """
 
 
@@ -58,3 +60,30 @@ def encode(config: Config, sources: tuple[Path, ...], kind: str | None, re_encod
         f"{done.refused:,} without a vector, in {pluralize(done.units, 'part')} of files; "
         f"{pluralize(done.deaths, 'worker')} died. Then: engine index with the same files"
     )
+
+
+@scale.command(name="status")
+@index_options
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+def show_cluster(config: Config, as_object: bool) -> None:
+    """Show what the nodes of a cluster hold of an index.
+
+    Shows each node with the bytes and generations that it holds, the copies of each segment, and how many generations
+    the nodes are behind the current one.
+
+    \b
+    engine scale status -i pubmed
+    """
+    from engine.index.generations.folder import IndexFolder
+    from engine.scale.clusterstatus import format_cluster_status, read_cluster_status
+    from engine.scale.opening import load_cluster_settings
+
+    folder = IndexFolder(config.find_existing())
+    cluster = load_cluster_settings(folder.path)
+    if cluster is None:
+        raise ConfigError(
+            f"{folder.name} is searched on this machine. Name a cluster in {folder.path / 'index.toml'}: backend = "
+            '"ray", and [ray] address'
+        )
+    found = read_cluster_status(folder, cluster)
+    say(dump_json(asdict(found)) if as_object else "\n".join(format_cluster_status(found)))
