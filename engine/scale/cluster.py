@@ -21,6 +21,7 @@ from engine.scale.connection import ADVICE, NAMESPACE, connect, name_place
 from engine.scale.holder import GenerationKey, Holder
 
 _DEADLINE = 4.0  # seconds that an answer may take, all retries together
+_STARTING = 30.0  # seconds that the first answer over a connection may take while the Holders start
 _HEDGE = 0.5  # seconds after which another copy is asked, too
 _FRESH = 2.0  # seconds for which the list of nodes is used
 _AVOIDED = 10.0  # seconds for which a node that failed or was slow is asked last
@@ -73,6 +74,7 @@ class Cluster:
         self._holders: Mapping[str, Any] = {}  # by node
         self._places: Mapping[str, str] = {}  # address of each node
         self._listed = 0.0  # when
+        self._has_answered = False
         self._avoided: dict[str, float] = {}  # until when, by node
         self._lister = ThreadPoolExecutor(1)
         self._listing: Future[None] | None = None
@@ -131,21 +133,24 @@ class Cluster:
 
         Raises:
             GenerationError: the generation is no longer kept.
-            ClusterError: no node answered for a segment within _DEADLINE seconds; the message names it.
+            ClusterError: no node answered for a segment within _DEADLINE seconds; the message names it. The first
+                time, nodes that are silent and did not fail have _STARTING seconds.
         """
         self._refresh(0.0 if self._holders else _DEADLINE)
         sent = [self._ray.put(a) if isinstance(a, np.ndarray) and a.nbytes >= _LARGE else a for a in args]
-        end, state = time.monotonic() + _DEADLINE, _Round(names)
+        start, state = time.monotonic(), _Round(names)
         while state.left:
             self._send(state, (key, operation, sent))
-            if time.monotonic() > end:
-                raise self._build_error(state)
+            seconds = _DEADLINE if self._has_answered or state.problem else _STARTING
+            if time.monotonic() > start + seconds:
+                raise self._build_error(state, seconds)
             if state.pending:
-                self._collect(state, min(_HEDGE, end - time.monotonic()))
+                self._collect(state, min(_HEDGE, start + seconds - time.monotonic()))
             elif state.left:
                 time.sleep(_PAUSE)
                 self._refresh(1.0)
                 state.asked.clear()
+        self._has_answered = True
         return [state.answers[name] for name in names]
 
     def _send(self, state: _Round, call: tuple[GenerationKey, str, list[Any]]) -> None:
@@ -232,11 +237,11 @@ class Cluster:
         )
         return made.remote(self.settings.storage)
 
-    def _build_error(self, state: _Round) -> ClusterError:
+    def _build_error(self, state: _Round, seconds: float) -> ClusterError:
         """Build the error for segments that no node answered for."""
         return ClusterError(
             f"no node of the cluster {self._place} answered for {', '.join(state.left[:5])} within "
-            f"{_DEADLINE:g} s{f' ({state.problem})' if state.problem else ''}. {ADVICE}"
+            f"{seconds:g} s{f' ({state.problem})' if state.problem else ''}. {ADVICE}"
         )
 
 

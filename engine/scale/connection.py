@@ -34,11 +34,19 @@ def connect(address: str | None) -> Any:
     except ImportError as err:
         raise MissingExtraError("ray", "[ray]") from err
     if not ray.is_initialized():
+        _silence()
         try:
             ray.init(address or "auto", namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as err:
             raise ClusterError(_describe_silence(address, str(err).split("\n", 1)[0][:200])) from err
     return ray
+
+
+def _silence() -> None:
+    """Keep Ray from printing what happens on the nodes where answers are printed; it has no setting for that."""
+    from ray._private import worker
+
+    worker.print_to_stdstream = lambda *_, **__: None
 
 
 def name_place(address: str | None) -> str:
