@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from datetime import date
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,14 +28,16 @@ class WalkthroughError(Exception):
     """A command that did not do what it should."""
 
 
-def run_command(folder: Path, *words: str, code: int = 0) -> str:
+def run_command(folder: Path, *words: str, code: int = 0, variables: Mapping[str, str] = MappingProxyType({})) -> str:
     """Run `engine` in a folder, print the command and its output, and return the output.
+
+    variables: of its environment, beside those of this process.
 
     Raises:
         WalkthroughError: it ended with another exit code.
     """
-    say_command("engine", *words)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    say_command(*(f"{name}={value}" for name, value in variables.items()), "engine", *words)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"} | dict(variables)
     command = [sys.executable, "-m", "engine", *words]
     done = subprocess.run(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
