@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,7 @@ class _JobReport:
     kept: int = 0  # texts that an earlier run has encoded
     refused: int = 0  # texts without a usable vector
     deaths: int = 0  # workers that died
+    begun_again: int = 0  # units whose worker died over them
 
 
 def encode_sources(
@@ -64,8 +65,8 @@ def encode_sources(
             fingerprint, exported = choice.identity.fingerprint, queries.folder.absolute()
         shards.clear(folder.shards, keep=fingerprint)
         setup = WorkerSetup(str(exported), choice.identity, str((folder.shards / fingerprint).absolute()))
-        units = [unit for source in sources for unit in _cut_into_units(source)]
-        return _Job(ray, setup, deque(units), _JobReport(len(units))).run(progress)
+        units = {(unit.file, unit.start): unit for source in sources for unit in _cut_into_units(source)}
+        return _Job(ray, setup, _Waiting(units.values()), _JobReport(len(units))).run(progress)
 
 
 def _cut_into_units(source: Source) -> Iterator[Unit]:
@@ -77,13 +78,41 @@ def _cut_into_units(source: Source) -> Iterator[Unit]:
         yield Unit(str(path), source.format, sha256, start, min(_RECORDS, n - start))
 
 
+class _Waiting:
+    """The units that wait, by their file. A worker stays with a file, which it then reads only once."""
+
+    def __init__(self, units: Iterable[Unit]) -> None:
+        self._files: dict[tuple[str, str | None], deque[Unit]] = {}
+        for unit in units:
+            self._files.setdefault(unit.file, deque()).append(unit)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._files.values()))
+
+    def take(self, last: Unit | None, running: Iterable[Unit]) -> Unit | None:
+        """Take the next unit of the file of the last one; if there is none, of a file that few workers read."""
+        if not self._files:
+            return None
+        readers = Counter(unit.file for unit in running)
+        is_open = last is not None and last.file in self._files
+        file = last.file if last and is_open else min(self._files, key=lambda one: readers[one])
+        unit = self._files[file].popleft()
+        if not self._files[file]:
+            del self._files[file]
+        return unit
+
+    def give_back(self, unit: Unit) -> None:
+        """Put a unit before the others of its file."""
+        self._files.setdefault(unit.file, deque()).appendleft(unit)
+
+
 @dataclass(slots=True)
 class _Job:
     """The workers and what each of them does."""
 
     ray: Any
     setup: WorkerSetup
-    waiting: deque[Unit]
+    waiting: _Waiting
     report: _JobReport
     running: dict[Any, tuple[Any, Unit | None]] = field(default_factory=dict)  # call -> worker, its unit; None: opens
     deaths: Counter[Unit | None] = field(default_factory=Counter)  # None: while they opened the encoder
@@ -95,11 +124,15 @@ class _Job:
             EngineError: a unit can't be done.
         """
         done = 0
-        while done < self.report.units:
-            progress("encoding on the cluster, in parts of files", done, self.report.units)
-            self._add_workers()
-            for call in self.ray.wait(list(self.running), timeout=_WAIT)[0]:
-                done += self._take(call)
+        try:
+            while done < self.report.units:
+                progress("encoding on the cluster, in parts of files", done, self.report.units)
+                self._add_workers()
+                for call in self.ray.wait(list(self.running), timeout=_WAIT)[0]:
+                    done += self._take(call)
+        finally:
+            for worker, _ in self.running.values():
+                self.ray.kill(worker)
         return self.report
 
     def _add_workers(self) -> None:
@@ -119,18 +152,18 @@ class _Job:
         worker, unit = self.running.pop(call)
         try:
             counts: UnitCounts | None = self.ray.get(call)
-        except self.ray.exceptions.RayActorError as err:
-            self._give_back(unit, err)
-            return False
         except self.ray.exceptions.RayTaskError as err:
             raise err.cause if isinstance(err.cause, EngineError | OSError) else EncoderError(str(err.cause)) from err
+        except self.ray.exceptions.RayError as err:
+            self._give_back(unit, err)
+            return False
         if counts is not None:
             self.report.encoded += counts.encoded
             self.report.kept += counts.kept
             self.report.refused += counts.refused
         self.deaths[None] = 0
-        if self.waiting:
-            following = self.waiting.popleft()
+        following = self.waiting.take(unit, [each for _, each in self.running.values() if each])
+        if following is not None:
             self.running[worker.encode.remote(following)] = worker, following
         return unit is not None
 
@@ -150,4 +183,5 @@ class _Job:
                 "continues from there. See the memory of the nodes, and encode here: engine index"
             )
         if unit is not None:
-            self.waiting.appendleft(unit)
+            self.report.begun_again += 1
+            self.waiting.give_back(unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from engine.collect.source import read_source
 from engine.encode.execution.encoder import encode_checked
 from engine.encode.execution.onnx import OnnxEncoder
+from engine.encode.execution.threads import get_default_layout
 from engine.encode.models.folder import check_encoder
 from engine.encode.models.recipe import hash_text
 from engine.encode.texts.passages import load_recipe
@@ -30,6 +32,11 @@ class Unit:
     sha256: str  # of the file
     start: int  # position of the first record
     count: int
+
+    @property
+    def file(self) -> tuple[str, str | None]:
+        """The file that it is a part of: digest and format."""
+        return self.sha256, self.format
 
     @property
     def number(self) -> int:
@@ -68,10 +75,11 @@ class UnitWorker:
         """
         folder = Path(setup.encoder)
         check_encoder(folder, setup.identity)
-        self._encoder = OnnxEncoder(folder)
+        self._encoder = OnnxEncoder(folder, get_default_layout(1))
         self._texts = load_recipe(setup.identity, folder)
         self._shards = Shards(Path(setup.shards), setup.identity.dim, math.inf)
         self._shards.load()
+        self._reading: tuple[Unit, Iterator[Abstract]] | None = None  # the last unit, and what follows it
 
     def encode(self, unit: Unit) -> UnitCounts:
         """Encode the texts of a unit that no earlier run has encoded, and write them as one shard.
@@ -100,6 +108,14 @@ class UnitWorker:
         path = Path(unit.path)
         if FileReceipt.recall(path).sha256 != unit.sha256:
             raise SourceError(f"{path} is not the file that was counted. Run the command again")
-        entries = (entry for entry in read_source(path, unit.format) if isinstance(entry, Abstract))
-        records = islice(entries, unit.start, unit.start + unit.count)
-        return [text for record in records for text in self._texts(record.title, record.abstract)]
+        at, records = self._continue_file(unit)
+        some = list(islice(records, unit.start - at, unit.start - at + unit.count))
+        self._reading = unit, records
+        return [text for record in some for text in self._texts(record.title, record.abstract)]
+
+    def _continue_file(self, unit: Unit) -> tuple[int, Iterator[Abstract]]:
+        """Return the position of the next record of the file of a unit, and the records from there on."""
+        last, self._reading = self._reading, None
+        if last is not None and last[0].file == unit.file and last[0].start + last[0].count <= unit.start:
+            return last[0].start + last[0].count, last[1]
+        return 0, (entry for entry in read_source(Path(unit.path), unit.format) if isinstance(entry, Abstract))
