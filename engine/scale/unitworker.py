@@ -108,12 +108,12 @@ class UnitWorker:
         path = Path(unit.path)
         if FileReceipt.recall(path).sha256 != unit.sha256:
             raise SourceError(f"{path} is not the file that was counted. Run the command again")
-        at, records = self._continue_file(unit)
+        at, records = self._read_on(unit)
         some = list(islice(records, unit.start - at, unit.start - at + unit.count))
         self._reading = unit, records
         return [text for record in some for text in self._texts(record.title, record.abstract)]
 
-    def _continue_file(self, unit: Unit) -> tuple[int, Iterator[Abstract]]:
+    def _read_on(self, unit: Unit) -> tuple[int, Iterator[Abstract]]:
         """Return the position of the next record of the file of a unit, and the records from there on."""
         last, self._reading = self._reading, None
         if last is not None and last[0].file == unit.file and last[0].start + last[0].count <= unit.start:
