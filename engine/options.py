@@ -1009,9 +1009,19 @@ class IndexSettings:
         None,
         SettingOption(
             "ray.storage",
-            "Where the nodes find the parts: a folder that all of them have, or the address of an object store.",
-            '"/mnt/shared/rheumatology"',
-            "the folder of the index, which all nodes must have",
+            "Where the nodes find the parts: path of the folder of the index on them, or address of an object store.",
+            '"s3://bucket/rheumatology"',
+            "the folder of the index, at the same path on all nodes",
+        ),
+    )
+    ray_cache_gb: float = _describe_field(
+        100.0,
+        SettingOption(
+            "ray.cache_gb",
+            "Size in gigabytes to which each node copies parts from an object store.",
+            "100",
+            low=0.001,
+            high=1e6,
         ),
     )
 

@@ -45,6 +45,7 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
         "rerank_model": "default", "rerank_depth": "default", "rerank_precision": "default",
         "download_url": "default", "download_folder": "default",
         "backend": "default", "ray_address": "default", "ray_copies": "default", "ray_storage": "default",
+        "ray_cache_gb": "default",
     }  # fmt: skip
 
 

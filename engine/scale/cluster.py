@@ -35,8 +35,9 @@ class ClusterSettings:
     """Where a cluster is, and how it holds an index."""
 
     address: str | None  # HOST:PORT of its head; None: the cluster that runs on this machine
-    storage: str  # folder of the index, as the nodes see it
+    storage: str  # folder of the index, as the nodes see it, or the address of an object store
     copies: int = 2  # of each segment, on different nodes
+    cache_bytes: int = 10**11  # that each node keeps of an object store
 
 
 @dataclass(slots=True)
@@ -235,7 +236,7 @@ class Cluster:
             max_concurrency=_THREADS,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )
-        return made.remote(self.settings.storage)
+        return made.remote(self.settings.storage, self.settings.cache_bytes)
 
     def _build_error(self, state: _Round, seconds: float) -> ClusterError:
         """Build the error for segments that no node answered for."""

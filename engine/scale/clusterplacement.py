@@ -9,11 +9,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from engine.errors import ClusterError, EngineError, GenerationError
 from engine.index.generations.folder import Generation, IndexFolder
+from engine.index.generations.manifest import read_manifest
 from engine.index.generations.vectors import open_part
 from engine.index.search.parts import SegmentedIndex
 from engine.scale.cluster import Cluster, ClusterSettings
 from engine.scale.holder import GenerationKey, build_key, read_key
+from engine.scale.nodefiles import is_remote
 from engine.scale.segmentfacts import SegmentFacts, describe_segment, find_difference
+from engine.scale.storage import Storage
 
 _ROUNDS = 30  # in which nodes may die and others take their place, before placing is given up
 _PAUSE = 1.0  # seconds after a round in which a node died
@@ -40,12 +43,14 @@ class ClusterPlacement:
     def place(self, generation: Generation) -> None:
         """Let the nodes open all segments, and compare what they have open with the files here.
 
-        A node that dies meanwhile is replaced by the next one of each segment.
+        An object store gets the files first. A node that dies meanwhile is replaced by the next one of each segment.
 
         Raises:
             ClusterError: a node differs, or there are too few; the message names node and segment.
         """
         cluster, key, expected = self._get_cluster(), build_key(generation), _describe(generation, deep=False)
+        if is_remote(self._settings.storage):
+            Storage(self._settings.storage).write_generation(generation)
         try:
             self._place(cluster, key, expected)
         except ClusterError:
@@ -53,14 +58,19 @@ class ClusterPlacement:
             raise
 
     def drop(self, folder: IndexFolder, kept: Sequence[int]) -> None:
-        """Close other generations than the kept ones on all nodes that answer."""
-        keys = []
+        """Close other generations than the kept ones on all nodes that answer, and remove them from an object store."""
+        keys, names, is_complete = [], set[str](), True
         for number in kept:
-            with contextlib.suppress(GenerationError, OSError):
-                keys.append(read_key(folder.get_generation_path(number), number))
+            try:
+                keys.append(read_key(path := folder.get_generation_path(number), number))
+                names |= {entry.name for entry in read_manifest(path).segments}
+            except (GenerationError, OSError):
+                is_complete = False  # what is damaged here may name other segments
         with contextlib.suppress(EngineError):
             cluster = self._get_cluster()
             cluster.call(dict.fromkeys(cluster.list_holders(), ("drop", (keys,))), _PATIENCE)
+            if is_complete and is_remote(self._settings.storage):
+                Storage(self._settings.storage).drop_others(kept, names)
 
     def find_problems(self, generation: Generation) -> list[str]:
         """Return how what the nodes hold of a generation differs from the files here.

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from engine.errors import CorruptError, EngineError, GenerationError
 from engine.index.generations import manifest as manifests
-from engine.index.generations.folder import Generation, IndexFolder
+from engine.index.generations.folder import Generation
 from engine.index.generations.segment import Segment, SegmentFiles
 from engine.index.generations.vectors import open_part
 from engine.index.search.parts import SegmentedIndex
 from engine.receipts import FileReceipt
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds, Manifest
+from engine.scale.nodefiles import NodeFiles
 from engine.scale.segmentfacts import SegmentFacts, describe_segment
 
 _KEPT = 4  # generations of which segments stay open
@@ -60,9 +61,9 @@ class HeldSegment:
 class Holder:
     """The segments that one node has open. Ray runs its methods in several threads."""
 
-    def __init__(self, storage: str) -> None:
-        """Keep the folder of the index, as this node sees it."""
-        self._folder = IndexFolder(Path(storage))
+    def __init__(self, storage: str, cache_bytes: int) -> None:
+        """Keep where the files are, and how many bytes of an object store this node may copy."""
+        self._files = NodeFiles(storage, cache_bytes)
         self._lock = threading.Lock()
         self._opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by segment
         self._manifests: dict[GenerationKey, Manifest] = {}
@@ -143,16 +144,9 @@ class Holder:
         """
         manifest = self._manifests.get(key)
         if manifest is None:
-            path = self._folder.get_generation_path(key.number)
-            if not path.exists() and self._folder.read_pointer() > key.number:
+            if self._files.was_removed(key.number):
                 _raise_dropped(key)
-            manifest = manifests.read_manifest(path)
-            found = FileReceipt.of(path / manifests.NAME).sha256
-            if found != key.sha256:
-                raise CorruptError(
-                    f"{path} on this node has the manifest {found[:12]}, expected {key.sha256[:12]}. Share the folder "
-                    "of the index with every node"
-                )
+            manifest = self._files.read_manifest(key.number, key.sha256)
             self._manifests[key] = manifest
         return manifest
 
@@ -217,7 +211,9 @@ class Holder:
         entry = next((one for one in manifest.segments if one.name == name), None)
         if entry is None:
             raise CorruptError(f"generation {key.number:06d} has no segment {name}. Run: engine verify")
-        return self._folder.open_segment(key.number, manifest.encoder.fingerprint, entry, quick=quick)
+        with self._lock:
+            used = {name for _, name in self._open}
+        return self._files.open_segment(key.number, manifest.encoder.fingerprint, entry, used, quick=quick)
 
 
 def _raise_dropped(key: GenerationKey) -> NoReturn:

@@ -80,7 +80,8 @@ def load_cluster_settings(folder: Path) -> ClusterSettings | None:
     from engine.scale.cluster import ClusterSettings
 
     storage = settings.ray_storage or str(folder.absolute())
-    return ClusterSettings(settings.ray_address, storage, settings.ray_copies)
+    cache_bytes = int(settings.ray_cache_gb * 1e9)
+    return ClusterSettings(settings.ray_address, storage, settings.ray_copies, cache_bytes)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ def require_ray() -> None:
 
 
 @pytest.fixture(scope="session")
-def nodes() -> Iterator[Any]:
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A cluster of NODES nodes of this machine, beside a head that holds nothing; or a skip that says what is missing."""
     require_ray()
     given = {"include_dashboard": False, "object_store_memory": 100_000_000}
@@ -34,6 +34,7 @@ def nodes() -> Iterator[Any]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("ENGINE_CACHE", str(tmp_path_factory.mktemp("nodes")))
         prepare_ray(loopback=True)  # before Ray is imported
         from ray.cluster_utils import Cluster
 

@@ -13,6 +13,7 @@ from engine.errors import ClusterError, GenerationError
 from engine.index.generations import publish
 from engine.index.generations.folder import IndexFolder
 from engine.options import Query
+from engine.query.index import open_index as open_locally
 from engine.reindex.generation.order import Report
 from engine.reindex.runs.rollback import roll_back
 from engine.scale.cluster import ClusterSettings
@@ -118,3 +119,21 @@ def test_fewer_nodes_than_copies_are_refused(
     many = ClusterPlacement(ClusterSettings(nodes.address, str(folder.path), copies=9))
     with pytest.raises(ClusterError, match="has 3 of the 9 nodes that must hold each segment"):
         many.place(folder.open_current())
+
+
+def test_nodes_copy_what_they_search_from_an_object_store(lasting: Lasting, nodes: Any, tmp_path: Path) -> None:
+    folder, add = lasting()
+    storage = (tmp_path / "store").as_uri()
+    placement = ClusterPlacement(ClusterSettings(nodes.address, storage))
+    wait_for(lambda: placement.place(folder.open_current()))  # type: ignore[arg-type, return-value]
+    for text in ("Gout once", "Gout twice"):
+        add({"id": text, "title": text}, placement=placement, one_segment_below=1, keep_generations=1)
+    settings = f'backend = "ray"\n[ray]\naddress = "{nodes.address}"\nstorage = "{storage}"\n'
+    (folder.path / "index.toml").write_text(settings)
+    with open_locally(folder.path) as here, open_index(folder.path) as there:
+        assert len(there.manifest.segments) == 3
+        assert there.ask(GOUT) == here.ask(GOUT)
+        kept = [f"{there.manifest.generation:06d}"]
+    assert sorted(path.name for path in (tmp_path / "store" / "generations").iterdir()) == kept
+    names = sorted(path.relative_to(tmp_path / "store").as_posix() for path in (tmp_path / "store").rglob("*.*"))
+    assert [name for name in names if not name.endswith(("vectors.faiss", ".json"))] == []
