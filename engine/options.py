@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from enum import StrEnum
+from operator import index as index_of
 from typing import Any, Literal, cast, get_args, get_type_hints
 
+from engine.arguments import check_ids, check_list, is_switch, show_value
 from engine.errors import ConfigError, UsageError
 
 _MAX_LENGTH = 10_000  # characters of one value of a filter
@@ -561,19 +563,21 @@ def _read_value(option: QueryOption, value: Any) -> Any:
         return tuple(_read_range(option.field, span) for span in _list_items(option.field, value))
     if option.kind.is_repeatable:
         items = tuple(_list_items(option.field, value))
+        if option.kind is ValueKind.IDS:
+            items = check_ids(option.field, items)
         for item in items:
             _check_text(option, item)
         return items
     if option.kind is ValueKind.EITHER:
-        if value not in (True, False):
-            raise UsageError(f"{option.field} is {value!r}, expected True, False or None")
+        if not (is_switch(value) or (isinstance(value, int) and value in (0, 1))):
+            raise UsageError(f"{option.field} is {show_value(value)}, expected True, False or None")
         return bool(value)
     if not isinstance(value, str):
-        raise UsageError(f"{option.field} is {value!r}, expected text")
+        raise UsageError(f"{option.field} is {show_value(value)}, expected text")
     return value
 
 
-def _list_items(name: str, value: Any) -> Iterable[Any]:
+def _list_items(name: str, value: Any) -> list[Any]:
     """Return the values of a list.
 
     Raises:
@@ -581,9 +585,7 @@ def _list_items(name: str, value: Any) -> Iterable[Any]:
     """
     if isinstance(value, str):
         raise UsageError(f"{name} is the single text {value[:60]!r}, expected a list of them: [{value[:60]!r}]")
-    if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
-        raise UsageError(f"{name} is {value!r}, expected a list: {_EXAMPLES.get(name, '[...]')}")
-    return value
+    return check_list(name, value, f"a list: {_EXAMPLES.get(name, '[...]')}")
 
 
 _EXAMPLES = {"years": '["2015-2020"] or [(2015, None)]'}
@@ -610,10 +612,27 @@ def _read_range(name: str, span: object) -> YearRange:
     if isinstance(span, str):
         return parse_years(span)
     if isinstance(span, Sequence) and len(span) == 2:
-        given = [year for year in span if year is not None]
-        if all(isinstance(year, int) for year in given) and given == sorted(given):
-            return span[0], span[1]
-    raise UsageError(f"{name} holds {span!r}, expected (first, last) with None for an open end: (1998, 2003)")
+        first, last = (None if year is None else _read_year(name, year) for year in span)
+        if first is None or last is None or first <= last:
+            return first, last
+    raise UsageError(f"{name} holds {show_value(span)}, expected {_PAIR}")
+
+
+_PAIR = "(first, last) with None for an open end: (1998, 2003)"
+
+
+def _read_year(name: str, year: Any) -> int:
+    """Return a year of a pair.
+
+    Raises:
+        UsageError: it is no whole number.
+    """
+    try:
+        if not is_switch(year):
+            return index_of(year)
+    except TypeError:
+        pass
+    raise UsageError(f"{name} holds {show_value(year)}, expected {_PAIR}")
 
 
 def parse_years(text: str) -> YearRange:

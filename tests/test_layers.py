@@ -12,6 +12,7 @@ import pytest
 
 ENGINE = Path(__file__).parent.parent / "engine"
 BASE = {
+    "arguments",
     "arrow",
     "records",
     "accessions",

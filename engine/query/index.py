@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from os import PathLike
@@ -14,6 +14,7 @@ from typing import cast
 
 import numpy as np
 
+from engine.arguments import check_id, check_ids, check_list, check_switch, check_whole, show_value
 from engine.config import Settings
 from engine.corpus.history import find_changed
 from engine.corpus.storage.resolution import resolve_ids
@@ -30,6 +31,7 @@ from engine.query.opening.generation import OpenGeneration, open_kept, open_late
 from engine.query.question.ordering import sort_ids
 from engine.query.question.plan import encode_texts, read_question
 from engine.query.question.validation import (
+    check_doc_ids,
     check_fusion,
     check_query,
     check_query_texts,
@@ -66,17 +68,42 @@ def open_index(
         GenerationError: the given generation is not kept.
         CorruptError: a file was changed or damaged since it was published.
     """
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"device is {device!r}, expected 'cpu' or 'cuda'")
-    if not isinstance(folder, str | PathLike):
-        raise UsageError(f"folder is {folder!r}, expected the path of an index, such as 'indexes/rheumatology'")
-    path = Path(folder)
-    if not path.is_dir():
+    if not isinstance(device, str) or device not in ("cpu", "cuda"):
+        raise UsageError(f"device is {show_value(device)}, expected 'cpu' or 'cuda'")
+    path = find_folder(folder)
+    follow = check_switch("follow", follow)
+    generation = None if generation is None else check_whole("generation", generation, 1)
+    if ranker is not None and not callable(ranker):
+        raise UsageError(f"ranker is {show_value(ranker)}, expected a function that opens the vectors of a generation")
+    return Index(IndexFolder(path), follow=follow, device=device, generation=generation, ranker=ranker)
+
+
+def find_folder(folder: str | PathLike[str]) -> Path:
+    """Return the path of the folder of an index.
+
+    Raises:
+        UsageError: it is no path.
+        NoGenerationError: there is no such folder.
+    """
+    if not isinstance(folder, str | PathLike) or isinstance(given := os.fspath(folder), bytes):
+        raise UsageError(
+            f"folder is {show_value(folder)}, expected the path of an index, such as 'indexes/rheumatology'"
+        )
+    path = Path(given)
+    if not _is_folder(path):
         raise NoGenerationError(
-            f"there is no folder {path}, expected the path of an index, such as indexes/{path.name}. "
+            f"there is no folder {str(path)[:200]}, expected the path of an index, such as indexes/{path.name[:60]}. "
             "open_index takes a path and does not read ENGINE_INDEXES. To see the indexes: engine status"
         )
-    return Index(IndexFolder(path), follow=follow, device=device, generation=generation, ranker=ranker)
+    return path
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is that of a folder; False for a name that no file can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 class Index:
@@ -273,6 +300,8 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         snapshot, complete = self._follow_current(), self._complete(query)
+        n_explained, judged = check_whole("n_explained", n_explained, 0), check_switch("judged", judged)
+        only = None if only is None else check_doc_ids(only)
         return answer_query(snapshot, complete, only, n_explained=n_explained, judged=judged)
 
     def ask_batch(self, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
@@ -284,8 +313,9 @@ class Index:
             UsageError: an invalid query, or one without a text.
             EngineError: as ask.
         """
-        complete = [self._complete(query, text_only=True) for query in queries]
-        return answer_queries(self._follow_current(), complete, judged=judged)
+        asked = check_list("the batch", queries, "a list of engine.Query")
+        complete = [self._complete(query, text_only=True) for query in asked]
+        return answer_queries(self._follow_current(), complete, judged=check_switch("judged", judged))
 
     def nearest(self, text: str, top_k: int = 10, *, filters: Filters | None = None) -> list[Hit]:
         """Find the top_k abstracts nearest to a text by the cosine of their vectors, best first.
@@ -299,7 +329,7 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        query = Query(text, top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
+        query = Query(text, top_k=top_k, mode="semantic", filters=_fill_filters(filters), rerank=NO_RERANKER)
         return Hits(answer_query(self._follow_current(), self._complete(query), judged=False, is_plain=True).hits)
 
     def nearest_to(self, vector: object, top_k: int = 10, *, filters: Filters | None = None) -> list[Hit]:
@@ -312,7 +342,7 @@ class Index:
             UsageError: a vector of another shape, with NaN or of zeros, top_k below 1, or an invalid filter.
             CorruptError: a file was changed or damaged.
         """
-        query = Query("vector", top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
+        query = Query("vector", top_k=top_k, mode="semantic", filters=_fill_filters(filters), rerank=NO_RERANKER)
         snapshot = self._follow_current()
         point = check_vector(vector, snapshot.vectors.dim)
         return Hits(answer_query(snapshot, self._complete(query), judged=False, is_plain=True, point=point).hits)
@@ -332,7 +362,7 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        return Hits(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters()), judged=False).hits)
+        return Hits(self.ask(Query(query, top_k=top_k, mode=mode, filters=_fill_filters(filters)), judged=False).hits)
 
     def search_batch(
         self, queries: Sequence[str], *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
@@ -343,7 +373,7 @@ class Index:
             UsageError: a string instead of a list of strings; otherwise as search.
             EngineError: as search.
         """
-        one = Query(top_k=top_k, mode=mode, filters=filters or Filters())
+        one = Query(top_k=top_k, mode=mode, filters=_fill_filters(filters))
         asked = [replace(one, text=text) for text in check_texts(queries)]
         return [Hits(answer.hits) for answer in self.ask_batch(asked, judged=False)]
 
@@ -358,9 +388,8 @@ class Index:
             UsageError: top_k below 1, or examples that cancel each other out.
             CorruptError: a file was changed or damaged.
         """
-        if not isinstance(record_id, str | Iterable):
-            raise UsageError(f"record_id is {record_id!r}, expected a text or a list of texts")
-        like = (record_id,) if isinstance(record_id, str) else tuple(record_id)
+        is_list = not isinstance(record_id, str) and hasattr(record_id, "__iter__")
+        like = check_ids("record_id", record_id if is_list else [record_id])
         return Hits(self.ask(Query(like=like, unlike=unlike, mode=SIMILAR_MODE, top_k=top_k)).hits)
 
     def new(
@@ -383,7 +412,7 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        whole = Query(query, top_k=top_k, mode=mode, filters=filters or Filters())
+        whole = Query(query, top_k=top_k, mode=mode, filters=_fill_filters(filters))
         return _answer_new(self._follow_current(), self._complete(whole), since, judged=False)[0]
 
     def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
@@ -422,15 +451,16 @@ class Index:
             UsageError: no direction, a depth that is not 1 to 10, or known is no list.
             AbstractNotFoundError: none of the known records is in the index.
         """
-        return chase_citations(self._follow_current(), known, ChaseRoute(backward, forward, depth))
+        route = ChaseRoute(check_switch("backward", backward), check_switch("forward", forward), depth)
+        return chase_citations(self._follow_current(), known, route)
 
     def locate(self, query: Query, ids: Sequence[str]) -> Located:
         """Find hits of a query by record id, PMID or DOI, each with its rank and scores. Raises what ask raises.
 
         Semantic mode finds them at any rank, the other modes among the first 10,000.
         """
-        plain = replace(query, explain=False, group_by=None)
-        return locate_hits(self._follow_current(), self._complete(plain), ids)
+        plain = replace(self._complete(query), explain=False, group_by=None)
+        return locate_hits(self._follow_current(), plain, check_ids("ids", ids))
 
     def _complete(self, query: Query, *, text_only: bool = False, is_recorded: bool = False) -> Query:
         """Return a checked query, with the defaults of index.toml filled in.
@@ -457,7 +487,7 @@ class Index:
             AbstractNotFoundError: no record has this id.
         """
         corpus = self._follow_current().corpus
-        return corpus.read_claims(corpus.find_doc_id(str(record_id)))
+        return corpus.read_claims(corpus.find_doc_id(check_id("record_id", record_id)))
 
     def get(self, record_id: str) -> Abstract:
         """Return the stored abstract of a record id, PMID or DOI, exactly as its source gave it.
@@ -466,17 +496,21 @@ class Index:
             AbstractNotFoundError: no record has this id.
         """
         corpus = self._follow_current().corpus
-        doc_id = corpus.find_doc_id(str(record_id))
+        doc_id = corpus.find_doc_id(check_id("record_id", record_id))
         return corpus.fetch([doc_id])[doc_id]
 
     def get_records(self, hits: Sequence[Hit]) -> list[Abstract]:
         """Return the stored records of hits, in the order of the hits.
 
         Raises:
+            UsageError: no list of hits.
             AbstractNotFoundError: the index has moved to a generation without one of them.
         """
+        given = check_list("hits", hits, "a list of engine.Hit")
+        if odd := [hit for hit in given if not isinstance(hit, Hit)]:
+            raise UsageError(f"hits holds {show_value(odd[0])}, expected engine.Hit. Of one that is new: changed.hit")
         corpus = self._follow_current().corpus
-        ids = [corpus.find_doc_id(hit.id) for hit in hits]
+        ids = [corpus.find_doc_id(hit.id) for hit in given]
         found = corpus.fetch(ids)
         return [found[doc_id] for doc_id in ids]
 
@@ -500,7 +534,7 @@ class Index:
             ConfigError: a filter by the MeSH tree, which index.toml does not name.
         """
         snapshot = self._follow_current()
-        query = check_query(Query("all", filters=filters or Filters(), sort=sort))
+        query = check_query(Query("all", filters=_fill_filters(filters), sort=sort))
         found = None if filters is None else snapshot.find_qualified(query.filters).doc_ids
         if sort != RELEVANCE:
             ids = snapshot.corpus.read_ids() if found is None else found
@@ -519,9 +553,7 @@ class Index:
             AbstractNotFoundError: ids are not in the index; the message names some of them.
             CorruptError: a file was changed or damaged.
         """
-        if isinstance(ids, str):
-            raise UsageError(f"ids is {ids[:60]!r}, expected a list of record ids")
-        return read_points(self._follow_current(), [str(one) for one in ids])
+        return read_points(self._follow_current(), list(check_ids("ids", ids)))
 
     def load_encoder(self) -> Encoder:
         """Return the query encoder, loaded on first use.
@@ -532,6 +564,11 @@ class Index:
             EncoderError: it is missing or can't be used.
         """
         return self._follow_current().get_encoder()
+
+
+def _fill_filters(filters: Filters | None) -> Filters:
+    """Return the filters, which the query checks; none at all for None."""
+    return Filters() if filters is None else filters
 
 
 def get_generation(index: Index, *, follow: bool = False) -> OpenGeneration:

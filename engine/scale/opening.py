@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.config import Settings
-from engine.query.index import Index
+from engine.query.index import Index, find_folder
 from engine.query.index import open_index as _open_index
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ def open_index(
         GenerationError: the given generation is not kept.
         CorruptError: a file was changed or damaged since it was published.
     """
-    ranker = _choose_ranker(Path(folder)) if isinstance(folder, str | PathLike) else None
-    return _open_index(folder, follow=follow, device=device, generation=generation, ranker=ranker)
+    path = find_folder(folder)
+    ranker = _choose_ranker(path)
+    return _open_index(path, follow=follow, device=device, generation=generation, ranker=ranker)
 
 
 def _choose_ranker(folder: Path) -> OpenRanker | None:

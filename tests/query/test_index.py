@@ -136,8 +136,8 @@ def test_odd_arguments_are_refused_or_understood(toy: IndexFolder, add: Add) -> 
         assert len(index.search("gout", top_k=np.int64(5))) == 5  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="None was given, expected a string"):
             index.search(None)  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="record_id is 3, expected a text or a list of texts"):
-            index.similar(3)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="record_id holds None, expected a record id"):
+            index.similar(None)  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="folder is None, expected the path of an index"):
             open_index(None)  # type: ignore[arg-type]
         index._pid += 1  # as in a forked child

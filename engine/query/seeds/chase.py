@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
+from engine.arguments import check_ids, check_whole, show_value
 from engine.corpus.storage.citations import (
     count_reference_lists,
     find_citing,
@@ -139,8 +140,7 @@ def _check(route: ChaseRoute) -> None:
     """
     if not (route.backward or route.forward):
         raise UsageError("neither backward nor forward was asked for, expected one of them or both")
-    if isinstance(route.steps, bool) or not isinstance(route.steps, int) or not 1 <= route.steps <= _MAX_STEPS:
-        raise UsageError(f"depth is {route.steps!r}, expected a whole number from 1 to {_MAX_STEPS}")
+    check_whole("depth", route.steps, 1, _MAX_STEPS)
 
 
 def _walk(
@@ -170,9 +170,10 @@ def _resolve_known(snapshot: OpenGeneration, known: Sequence[str]) -> tuple[list
         UsageError: known is no list, or empty.
         AbstractNotFoundError: none is in the index.
     """
-    given = [] if isinstance(known, str) else list(dict.fromkeys(map(str, known)))
+    expected = "a list of PMIDs, DOIs or record ids"
+    given = list(dict.fromkeys(check_ids("known", known, expected)))
     if not given:
-        raise UsageError(f"known is {str(known)[:60]!r}, expected a list of PMIDs, DOIs or record ids")
+        raise UsageError(f"known is {show_value(known)}, expected {expected}")
     found = resolve_ids(snapshot.corpus, given)
     there = [doc_id for doc_id in found if doc_id is not None]
     if not there:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from engine.arguments import check_ids, show_value
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.translation import TARGETS, translate_search
 from engine.corpus.boolean.tree import Search
@@ -117,9 +118,10 @@ def _resolve_known(snapshot: OpenGeneration, known: Sequence[str]) -> tuple[list
         UsageError: fewer than two of them are in the index, or too many.
         AbstractNotFoundError: none is in the index.
     """
-    given = [] if isinstance(known, str) else list(dict.fromkeys(map(str, known)))
+    expected = "a list of two or more PMIDs, DOIs or record ids"
+    given = list(dict.fromkeys(check_ids("known", known, expected)))
     if not given:
-        raise UsageError(f"known is {str(known)[:60]!r}, expected a list of two or more PMIDs, DOIs or record ids")
+        raise UsageError(f"known is {show_value(known)}, expected {expected}")
     found = resolve_ids(snapshot.corpus, given)
     there = [doc_id for doc_id in found if doc_id is not None]
     absent = tuple(one for one, doc_id in zip(given, found, strict=True) if doc_id is None)
