@@ -226,7 +226,7 @@ def test_terminated_it_reports_keeps_what_it_encoded_and_goes_on_next_night(
     (toy.path / "updatefiles").mkdir()
     jsonl(
         toy.path / "updatefiles" / "many.jsonl",
-        ({"id": f"m{n}", "title": f"Many {n} " + "gout " * 60} for n in range(5_000)),
+        ({"id": f"m{n}", "title": f"Many {n} " + "gout " * 60} for n in range(2_000)),
     )
     command = [str(SCRIPT), "toy", "--indexes", str(toy.path.parent), "--offline"]  # calls `engine nightly`
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
@@ -235,7 +235,7 @@ def test_terminated_it_reports_keeps_what_it_encoded_and_goes_on_next_night(
         for line in running.stderr:
             if line.startswith(b"encoding"):
                 break
-        time.sleep(0.5)
+        time.sleep(0.2)
         running.send_signal(signal.SIGTERM)
         assert running.wait(timeout=5) == 143
     (row,) = logged(toy)

@@ -70,7 +70,7 @@ def run_of(folder: Path, draft: Draft, gathered: Gathered, encoder: Stub) -> Enc
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
-    n = 12_000  # whose vectors are 18 MB
+    n = 8_000  # whose vectors are 12.3 MB
     draft, gathered = drafted(tmp_path, n)
     encoder = Stub()
     tracemalloc.start()

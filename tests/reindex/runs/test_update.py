@@ -499,7 +499,7 @@ def test_shards_whose_files_are_gone_go_with_the_next_run(toy: IndexFolder, inbo
 
 
 def test_a_real_kill_costs_at_most_one_shard(toy: IndexFolder, inbox: Path, settings: Settings, tmp_path: Path) -> None:
-    many(inbox, 3000)
+    many(inbox, 1500)
     text = f'device = "cpu"\nprecision = "fp32"\ncheckpoint_seconds = 0\nsources = ["{inbox}"]\n'
     (toy.path / "index.toml").write_text(text)
     command = ["reindex", "toy", "--indexes", str(toy.path.parent), "--json"]
@@ -521,7 +521,7 @@ def test_a_real_kill_costs_at_most_one_shard(toy: IndexFolder, inbox: Path, sett
     assert find_warm_process().fork(command, (said, tmp_path / "errors"), os.environ).wait(timeout=120) == 0
     counts = json.loads(said.read_text())["counts"]
     assert kills >= 2 and counts["resumed"] >= OnnxEncoder.page * (n_shards - 1) > 0
-    assert counts["resumed"] + counts["encoded"] == 3000
+    assert counts["resumed"] + counts["encoded"] == 1500
     assert verify(toy, toy.open_current(), deep=True) == []
 
 
@@ -546,7 +546,7 @@ def let_work(pid: int, seconds: float) -> None:
 def test_a_signal_ends_within_five_seconds_of_work_leaves_no_lock_and_loses_no_vector(
     toy: IndexFolder, inbox: Path, sent: signal.Signals, code: int
 ) -> None:
-    many(inbox, 8_000)
+    many(inbox, 3_000)
     (toy.path / "index.toml").write_text(f'device = "cpu"\nprecision = "fp32"\nsources = ["{inbox}"]\n')
     command = [sys.executable, "-m", "engine", "reindex", "toy", "--indexes", str(toy.path.parent)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
