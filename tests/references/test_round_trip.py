@@ -28,7 +28,7 @@ EXACT = {
     ".csl.json": "JSON",
     ".xlsx": "XLSX",
 }
-ANY = settings(examples(0.5), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+ANY = settings(examples(0.3), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 RECORDS = st.lists(abstracts(), min_size=1, max_size=3, unique_by=lambda record: record.record_id)  # as in an index
 
 

@@ -183,4 +183,4 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestNights: Callable[..., object] = Nights.TestCase
-Nights.TestCase.settings = settings(examples(0.2), suppress_health_check=list(HealthCheck))
+Nights.TestCase.settings = settings(examples(0.12), suppress_health_check=list(HealthCheck))

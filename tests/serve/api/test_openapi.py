@@ -114,7 +114,7 @@ def at_random() -> settings:
     """The same examples each time; a failure is made small, but which of its parts matter isn't tried out for minutes."""
     phases = (Phase.explicit, Phase.generate, Phase.shrink)
     return settings(
-        examples(0.5), derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=phases
+        examples(0.3), derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=phases
     )
 
 
