@@ -23,7 +23,7 @@ from engine.reindex.runs.run import index_sources
 from engine.scale import job
 from engine.scale.job import encode_sources
 from engine.scale.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
-from tests.conftest import CURRENT, HERE, SAMPLE, TOY_MODEL, jsonl, measure_little, silent, spare_export
+from tests.conftest import CURRENT, HERE, SAMPLE, TOY_MODEL, jsonl, silent, spare_export
 
 PUBMED = HERE / "data" / "pubmed26n0001.xml"  # PMID 101, 102, 103; it deletes 104
 ROWS = ({"id": "PMID:104", "title": "A toy that is deleted later"}, {"id": "r-1", "title": "Gout in its first wording"})
@@ -52,7 +52,6 @@ def encoded(nodes: Any, shared: Path, tmp_path_factory: pytest.TempPathFactory) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENGINE_CACHE", str(place / "cache"))
         patch.setattr(job, "_RECORDS", RECORDS)
-        measure_little(patch)
         yield Encoded(folder, files, encode(folder, files))
 
 
