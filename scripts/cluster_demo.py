@@ -129,13 +129,15 @@ def run_demo(cluster: Any, folder: Path) -> None:
     """
     write_settings(folder, cluster.address)
     build_index(folder)
+    run_command(folder, "scale", "status", "-i", "demo")
     compare_commands(folder, QUESTIONS[0])
     print(f"Now {_ASKED} questions in one process; each answer is compared with that of this machine alone:")
     ask_through_death(cluster, folder)
     n_alive = len(cluster.worker_nodes)
     if n_alive != _NODES - 1:
         raise ClusterError(f"{n_alive} nodes are left, expected {_NODES - 1}")
-    print(f"{n_alive} of {_NODES} nodes are left. A new process:")
+    print(f"{n_alive} of {_NODES} nodes are left.", flush=True)
+    run_command(folder, "scale", "status", "-i", "demo")
     compare_commands(folder, QUESTIONS[1])
 
 
