@@ -22,6 +22,7 @@ from engine.reindex.encoding.encoders import choose, prepare_encoders
 from engine.reindex.intake.sources import Source
 from engine.reindex.runs.run import open_current
 from engine.scale.connection import connect
+from engine.scale.nodeencoder import NodeSetup, choose_seats
 from engine.scale.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
 
 _RECORDS = 500  # of a unit
@@ -64,7 +65,9 @@ def encode_sources(
         with closing(encoder), closing(queries):
             fingerprint, exported = choice.identity.fingerprint, queries.folder.absolute()
         shards.clear(folder.shards, keep=fingerprint)
-        setup = WorkerSetup(str(exported), choice.identity, str((folder.shards / fingerprint).absolute()))
+        seats = choose_seats(ray.cluster_resources(), choice.identity, settings.device)
+        node_setup = NodeSetup(str(exported), choice.identity, seats.device, choice.is_exact)
+        setup = WorkerSetup(node_setup, str((folder.shards / fingerprint).absolute()))
         units = {(unit.file, unit.start): unit for source in sources for unit in _cut_into_units(source)}
         return _Job(ray, setup, _Waiting(units.values()), _JobReport(len(units))).run(progress)
 
@@ -136,11 +139,12 @@ class _Job:
         return self.report
 
     def _add_workers(self) -> None:
-        """Start a worker for each processor of the cluster that has none, as nodes join; its first call opens it."""
-        n_free = max(1, int(self.ray.cluster_resources().get("CPU", 0))) - len(self.running)
+        """Start a worker for each seat of the cluster that has none, as nodes join; its first call opens it."""
+        seats = choose_seats(self.ray.cluster_resources(), self.setup.encoder.identity, self.setup.encoder.device)
+        n_free = seats.count - len(self.running)
         n_opening = sum(unit is None for _, unit in self.running.values())
         for _ in range(min(n_free, len(self.waiting) - n_opening)):
-            worker = self.ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(UnitWorker).remote()
+            worker = self.ray.remote(scheduling_strategy="SPREAD", **seats.needs)(UnitWorker).remote()
             self.running[worker.open.remote(self.setup)] = worker, None
 
     def _take(self, call: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,12 @@ from engine.query.index import Index, find_folder
 from engine.query.index import open_index as _open_index
 
 if TYPE_CHECKING:
+    from engine.encode.execution.encoder import Encoder
     from engine.index.generations.folder import Generation
     from engine.index.generations.placement import Placement
     from engine.index.generations.vectors import OpenRanker
     from engine.index.search.ranker import Ranker
+    from engine.reindex.encoding.encoders import Choice, OpenEncoder
     from engine.scale.cluster import Cluster, ClusterSettings
 
 
@@ -67,6 +70,30 @@ def choose_placement(folder: Path) -> Placement | None:
     from engine.scale.clusterplacement import ClusterPlacement
 
     return ClusterPlacement(cluster)
+
+
+def choose_encoder(folder: Path) -> OpenEncoder | None:
+    """Return what opens the encoder of the corpus on the cluster that index.toml names; None: texts are encoded here.
+
+    Raises:
+        ConfigError: index.toml can't be used.
+    """
+    cluster = load_cluster_settings(folder)
+    return None if cluster is None else partial(_open_encoder, cluster)
+
+
+def _open_encoder(cluster: ClusterSettings, choice: Choice, exported: Path, device: str) -> Encoder:
+    """Open the encoder on the nodes, which find its folder in their storage.
+
+    Raises:
+        EngineError: as ClusterEncoder.
+    """
+    from engine.scale.clusterencoder import ClusterEncoder, ClusterEncoderSettings
+    from engine.scale.nodeencoder import NodeSetup
+
+    there = Path(cluster.storage, *exported.parts[-2:])
+    setup = NodeSetup(str(there), choice.identity, exact=choice.is_exact)
+    return ClusterEncoder(ClusterEncoderSettings(cluster.address, device), setup)
 
 
 def load_cluster_settings(folder: Path) -> ClusterSettings | None:

@@ -11,16 +11,13 @@ from pathlib import Path
 
 from engine.collect.source import read_source
 from engine.encode.execution.encoder import encode_checked
-from engine.encode.execution.onnx import OnnxEncoder
-from engine.encode.execution.threads import get_default_layout
-from engine.encode.models.folder import check_encoder
 from engine.encode.models.recipe import hash_text
 from engine.encode.texts.passages import load_recipe
 from engine.errors import SourceError
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract
-from engine.records.encoder import EncoderIdentity
 from engine.reindex.encoding.shards import Shards
+from engine.scale.nodeencoder import NodeSetup, open_node_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,7 @@ class UnitCounts:
 class WorkerSetup:
     """What every worker needs; all nodes have both folders at the same path."""
 
-    encoder: str  # folder of the exported encoder
-    identity: EncoderIdentity
+    encoder: NodeSetup
     shards: str  # folder of the shards of this encoder
 
 
@@ -70,14 +66,12 @@ class UnitWorker:
         """Load the encoder and what earlier runs have encoded.
 
         Raises:
-            EncoderMismatchError: the folder on this node holds another encoder.
-            CorruptError: a file of it differs by a byte from what was exported.
+            EngineError: as open_node_encoder.
         """
-        folder = Path(setup.encoder)
-        check_encoder(folder, setup.identity)
-        self._encoder = OnnxEncoder(folder, get_default_layout(1))
-        self._texts = load_recipe(setup.identity, folder)
-        self._shards = Shards(Path(setup.shards), setup.identity.dim, math.inf)
+        self._encoder = open_node_encoder(setup.encoder)
+        identity = setup.encoder.identity
+        self._texts = load_recipe(identity, Path(setup.encoder.folder))
+        self._shards = Shards(Path(setup.shards), identity.dim, math.inf)
         self._shards.load()
         self._reading: tuple[Unit, Iterator[Abstract]] | None = None  # the last unit, and what follows it
 

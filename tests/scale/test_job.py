@@ -22,6 +22,7 @@ from engine.reindex.intake.sources import Source
 from engine.reindex.runs.run import index_sources
 from engine.scale import job
 from engine.scale.job import encode_sources
+from engine.scale.nodeencoder import NodeSetup
 from engine.scale.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
 from tests.conftest import CURRENT, HERE, SAMPLE, TOY_MODEL, jsonl, silent, spare_export
 
@@ -145,6 +146,11 @@ def export(place: Path) -> Path:
     return Path(shutil.copytree(exported, place / exported.name))
 
 
+def set_up(exported: Path, place: Path) -> WorkerSetup:
+    """Return the setup of a worker with this encoder."""
+    return WorkerSetup(NodeSetup(str(exported), read_identity(exported)), str(place / "shards"))
+
+
 def change_byte(path: Path) -> None:
     """Change one bit in the middle of a file."""
     content = bytearray(path.read_bytes())
@@ -156,7 +162,7 @@ def change_byte(path: Path) -> None:
 @pytest.mark.parametrize("name", [DOCUMENTS.tokenizer, DOCUMENTS.graph, DOCUMENTS.weights, "encoder.json"])
 def test_a_worker_refuses_each_changed_file(name: str, tmp_path: Path) -> None:
     exported = export(tmp_path)
-    setup = WorkerSetup(str(exported), read_identity(exported), str(tmp_path / "shards"))
+    setup = set_up(exported, tmp_path)
     UnitWorker().open(setup)
     change_byte(exported / name)
     with pytest.raises(CorruptError, match=name):
@@ -167,7 +173,7 @@ def test_a_worker_refuses_another_encoder(tmp_path: Path) -> None:
     exported = export(tmp_path)
     other = replace(read_identity(exported), recipe="passages")
     with pytest.raises(EncoderMismatchError, match="passages"):
-        UnitWorker().open(WorkerSetup(str(exported), other, str(tmp_path / "shards")))
+        UnitWorker().open(WorkerSetup(NodeSetup(str(exported), other), str(tmp_path / "shards")))
 
 
 def test_a_worker_reads_on_in_its_file_and_refuses_another_file(tmp_path: Path) -> None:
@@ -176,7 +182,7 @@ def test_a_worker_reads_on_in_its_file_and_refuses_another_file(tmp_path: Path) 
     path = jsonl(tmp_path / "rows.jsonl", rows)
     sha256 = FileReceipt.of(path).sha256
     worker = UnitWorker()
-    worker.open(WorkerSetup(str(exported), read_identity(exported), str(tmp_path / "shards")))
+    worker.open(set_up(exported, tmp_path))
     for start, count in ((0, 2), (3, 2), (5, 2), (2, 1)):  # on, over one, on, back
         assert worker.encode(Unit(str(path), None, sha256, start, count)) == UnitCounts(count, 0, 0)
     shards = Shards(tmp_path / "shards", read_identity(exported).dim, math.inf)

@@ -125,14 +125,18 @@ def index_files(
     from engine.reindex.intake.sources import Source
     from engine.reindex.runs.filegroups import make_generations
     from engine.reindex.runs.run import index_sources
-    from engine.scale.opening import choose_placement
+    from engine.scale.opening import choose_encoder, choose_placement
 
     folder = IndexFolder(config.find_target())
     settings = Settings.load(folder.path, **(flags or {}))
-    files = tuple(Source(path, kind) for path in paths)
-    given = None if vectors is None else VectorSource(vectors)
-    placement = choose_placement(folder.path)
-    order = Order((), settings, files=files, re_encode=re_encode, vectors=given, placement=placement)
+    order = Order(
+        settings=settings,
+        files=tuple(Source(path, kind) for path in paths),
+        re_encode=re_encode,
+        vectors=None if vectors is None else VectorSource(vectors),
+        elsewhere=choose_encoder(folder.path),
+        placement=choose_placement(folder.path),
+    )
     with guard_writing(folder), show_progress() as report:
         result = index_sources(folder, order, report, make_generations)
     _print_report(folder, result, as_object=as_object)
@@ -176,12 +180,12 @@ def reindex(
     from engine.reindex.intake.plan import plan_lines
     from engine.reindex.runs.update import Request, plan_reindex
     from engine.reindex.runs.update import reindex as run
-    from engine.scale.opening import choose_placement
+    from engine.scale.opening import choose_encoder, choose_placement
 
     folder = IndexFolder(config.select_index(name).find_target())
     settings = Settings.load(folder.path, **flags)
     day, placement = parse_day(since) if since else None, choose_placement(folder.path)
-    request = Request(full, day, allow_mass_change, placement)
+    request = Request(full, day, allow_mass_change, placement, choose_encoder(folder.path))
     if dry_run:
         with show_progress() as report:
             plan = plan_reindex(folder, settings, request, report)

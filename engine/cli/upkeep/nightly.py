@@ -186,7 +186,7 @@ def _prepare_run(options: _Options, path: Path, night: Night, console: _Console)
     from engine.reindex.intake.queries import ServiceAccess
     from engine.reindex.runs.nightly import Listener, NightlyRun, NightlyTask
     from engine.reindex.runs.update import Request
-    from engine.scale.opening import choose_placement
+    from engine.scale.opening import choose_encoder, choose_placement
 
     settings = Settings.load(path)
     url = None if options.offline else options.url or settings.download_url
@@ -194,7 +194,7 @@ def _prepare_run(options: _Options, path: Path, night: Night, console: _Console)
     if mirror:
         console.hide = mirror.address.hide
     folder = options.folder or path / (settings.download_folder or "updatefiles")
-    request = Request(options.full, None, options.allow_mass_change, choose_placement(path))
+    request = Request(options.full, None, options.allow_mass_change, choose_placement(path), choose_encoder(path))
     account = read_ncbi_account()
     services = ServiceAccess(account.api_key, account.email, options.timeout, options.back_off)
     asked = None if options.offline else services

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,9 @@ class Choice:
     model: Path | None  # its sentence-transformers folder; None to use the exported encoder
     is_exact: bool = False  # compute in fp32, whatever would be faster
     notes: tuple[str, ...] = ()  # on what of the model is used in another way than it may seem
+
+
+OpenEncoder = Callable[[Choice, Path, str], Encoder]  # of the folder of the exported encoder, and the device
 
 
 def choose(current: EncoderIdentity | None, settings: IndexSettings, *, re_encode: bool) -> Choice:
@@ -132,17 +135,20 @@ def _resolve_prompt(folder: Path, given: str | None) -> str | None:
 
 
 def prepare_encoders(
-    folder: IndexFolder, choice: Choice, device: str, progress: Progress
+    folder: IndexFolder, choice: Choice, device: str, progress: Progress, elsewhere: OpenEncoder | None = None
 ) -> tuple[Encoder, OnnxEncoder]:
     """Return the encoder for the corpus and the one for queries; the latter is installed in the index folder.
 
     The first one is to be closed. device is "auto", "cpu", "cuda" or "mps".
+    elsewhere: opens the first one on other machines than this one.
 
     Raises:
         EncoderError: the model can't be exported, or can't be used on this device.
         EngineError: the installed encoder is damaged, or a library is missing.
     """
     queries = OnnxEncoder(_prepare_query_encoder(folder, choice, progress))
+    if elsewhere is not None:
+        return elsewhere(choice, queries.folder, device), queries
     on_cpu = CpuEncoder(queries, partial(_find_model, choice), exact=choice.is_exact)
     kind = _choose_gpu(device)
     if choice.identity.precision == "int8" and device in ("cuda", "mps"):
@@ -150,7 +156,7 @@ def prepare_encoders(
     if choice.identity.precision == "int8" or kind is None:
         return on_cpu, queries
     try:
-        return _open_on_gpu(choice, kind), queries
+        return open_on_gpu(choice, kind), queries
     except EngineError:
         if device == kind:
             raise
@@ -169,7 +175,7 @@ def _has_nvidia() -> bool:
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
-def _open_on_gpu(choice: Choice, kind: str) -> Encoder:
+def open_on_gpu(choice: Choice, kind: str) -> Encoder:
     """Open the original model on every GPU of a kind: "cuda" or "mps".
 
     It runs in half precision under the fingerprint of fp32. That the vectors match is checked when it is loaded.

@@ -13,6 +13,7 @@ from engine.options import IndexSettings
 from engine.records.abstract import Rejection
 from engine.records.encoder import EncoderIdentity
 from engine.records.generation import AnnSettings, Counts, Encoding, FileReading
+from engine.reindex.encoding.encoders import OpenEncoder
 from engine.reindex.encoding.vectorsource import VectorSource
 from engine.reindex.intake.plan import Limits
 from engine.reindex.intake.sources import Source
@@ -45,6 +46,7 @@ class Order:
     encoder: EncoderIdentity | None = None  # of a first generation: its folder holds it, so no model is looked for
     begun: RunStart | None = None  # None: with this generation
     vectors: VectorSource | None = field(default=None, compare=False)  # computed elsewhere
+    elsewhere: OpenEncoder | None = field(default=None, compare=False)  # None: texts are encoded on this machine
     placement: Placement | None = field(default=None, compare=False)  # None: the generation is searched here
 
     @property

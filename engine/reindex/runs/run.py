@@ -131,10 +131,13 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
 
 def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
-    device = "cpu" if build.order.republish else build.order.settings.device  # republishing encodes only queries
+    order = build.order
+    device, elsewhere = order.settings.device, order.elsewhere
+    if order.republish:  # which encodes only queries
+        device, elsewhere = "cpu", None
     if build.order.vectors is not None:
         build.order.vectors.check_encoder(choice.identity)
-    encoder, queries = prepare_encoders(build.folder, choice, device, progress)
+    encoder, queries = prepare_encoders(build.folder, choice, device, progress, elsewhere)
     try:
         done = _fill(build, encoder, queries.folder, progress)
     finally:

@@ -27,7 +27,7 @@ from engine.query.opening.corpus import open_corpus
 from engine.query.opening.rerankers import prune_rerankers
 from engine.records.generation import Counts, FileReading
 from engine.reindex.encoding import shards
-from engine.reindex.encoding.encoders import choose
+from engine.reindex.encoding.encoders import OpenEncoder, choose
 from engine.reindex.generation.corpusmap import is_map_changed
 from engine.reindex.generation.generationfiles import read_published
 from engine.reindex.generation.order import Order, Report
@@ -49,6 +49,7 @@ class Request:
     since: date | None = None  # read only files modified on or after this day
     allow_mass_change: bool = False  # run without the guard
     placement: Placement | None = field(default=None, compare=False)  # as in the order of a run
+    elsewhere: OpenEncoder | None = field(default=None, compare=False)  # as in the order of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ def _build_order(settings: Settings, request: Request, look: _Look) -> Order:
         note_files=True,
         limits=None if request.allow_mass_change else limits,
         verb="reindex",
+        elsewhere=request.elsewhere,
         placement=request.placement,
     )
 
