@@ -44,7 +44,8 @@ class ClusterEncoder:
     """An encoder whose texts are encoded by workers on the nodes. Safe to use from several threads.
 
     A worker that dies leaves its seat empty until the one after it has opened the encoder: a dead node would otherwise
-    get the same texts again and again. Its texts go to other workers meanwhile. The workers start with the first texts.
+    get the same texts again and again. Its texts go to other workers meanwhile. Workers start as texts wait for them, so
+    few texts need few of them.
     """
 
     def __init__(self, settings: ClusterEncoderSettings, setup: NodeSetup) -> None:
@@ -63,7 +64,8 @@ class ClusterEncoder:
         self._free: SimpleQueue[Any] = SimpleQueue()  # workers that have opened the encoder, or an error
         self._workers: set[Any] = set()
         self._lock = Lock()  # of the workers and of what follows
-        self._has_begun = self._is_closed = False
+        self._n_begun = 0  # seats
+        self._is_closed = False
 
     @property
     def page(self) -> int:
@@ -83,7 +85,7 @@ class ClusterEncoder:
             EncoderMismatchError: a node holds another encoder.
             CorruptError: the encoder on a node differs by a byte.
         """
-        self._begin()
+        self._begin_seat()
         for _ in range(_MOST_DEATHS):
             worker = self._take_worker()
             try:
@@ -120,13 +122,13 @@ class ClusterEncoder:
         for worker in workers:
             self._ray.kill(worker)
 
-    def _begin(self) -> None:
-        """Start the first workers."""
+    def _begin_seat(self) -> None:
+        """Open one worker more if none is free and the cluster has room for it."""
         with self._lock:
-            has_begun, self._has_begun = self._has_begun, True
-        if not has_begun:
-            for _ in range(self._seats.count):
-                self._fill_seat(None)
+            is_needed = self._free.empty() and self._n_begun < self._seats.count
+            self._n_begun += is_needed
+        if is_needed:
+            self._fill_seat(None)
 
     def _take_worker(self) -> Any:
         """Wait for a free worker.

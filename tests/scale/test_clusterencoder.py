@@ -1,12 +1,17 @@
 """The encoder of a run on three nodes, against the same run on this machine."""
 
+import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.config import Settings
+from engine.encode.execution.onnx import OnnxEncoder
 from engine.encode.models.folder import DOCUMENTS, read_identity
 from engine.errors import CorruptError, EncoderError
 from engine.reindex.generation.order import Order
@@ -16,6 +21,7 @@ from engine.scale.clusterencoder import ClusterEncoder, ClusterEncoderSettings, 
 from engine.scale.nodeencoder import NodeSetup
 from engine.scale.opening import choose_encoder
 from tests.conftest import CURRENT, SAMPLE, jsonl, silent
+from tests.scale.conftest import NODES
 from tests.scale.test_job import change_byte, export, make_folder, read_vectors
 
 FILE = SAMPLE / "abstracts.jsonl"
@@ -35,31 +41,56 @@ class Dying(EncoderWorker):
         return super().encode(texts)
 
 
+class Waiting(EncoderWorker):
+    """A worker that waits until the one on the node to be killed has texts; that one never gives them back."""
+
+    def open(self, setup: NodeSetup) -> None:
+        super().open(setup)
+        self.folder = Path(setup.folder).parent.parent
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        import ray
+
+        begun = self.folder / "begun"
+        if ray.get_runtime_context().get_node_id() == (self.folder / "victim").read_text():
+            begun.write_text("")
+            time.sleep(600)
+        while not begun.exists():
+            time.sleep(0.02)
+        return super().encode(texts)
+
+
+@pytest.mark.slow
 def test_a_night_on_a_cluster_publishes_the_same_bytes_although_a_node_dies(
     nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clusterencoder, "_PAGE", 8)
+    monkeypatch.setattr(clusterencoder, "EncoderWorker", Waiting)
     there, here = make_folder(tmp_path / "there", nodes.address), make_folder(tmp_path / "here", nodes.address)
-    night = jsonl(tmp_path / "night.jsonl", ROWS)
-    victims = [nodes.add_node(num_cpus=1, object_store_memory=80_000_000)]
+    victim = nodes.add_node(num_cpus=1, object_store_memory=80_000_000)
     nodes.wait_for_nodes()
-
-    def kill(phase: str, done: int, total: int | None) -> None:
-        if phase == "encoding" and done and victims:
-            nodes.remove_node(victims.pop(), allow_graceful=False)
-
-    elsewhere = choose_encoder(there.path)
-    for file, progress in ((FILE, kill), (night, silent)):
-        settings = Settings.load(there.path)
-        done = index_sources(there, Order((file,), settings, elsewhere=elsewhere), progress)
+    (there.path / "victim").write_text(victim.node_id)
+    killer = Thread(target=kill_working, args=(nodes, victim, there.path / "begun"), daemon=True)
+    killer.start()
+    elsewhere, settings = choose_encoder(there.path), Settings.load(there.path)
+    for file in FILE, jsonl(tmp_path / "night.jsonl", ROWS):
+        done = index_sources(there, Order((file,), settings, elsewhere=elsewhere), silent)
         made = index_sources(here, Order((file,), settings), silent)
         assert done.counts == made.counts
         assert done.counts.encoded > 0
-        assert [one.name for one in done.encodings] == [one.name for one in made.encodings]
-    assert not victims
+        assert [one.made_by for one in done.encodings] == [one.made_by for one in made.encodings]
+    assert not killer.is_alive()
     assert read_vectors(there) == read_vectors(here) != []
 
 
+def kill_working(nodes: Any, victim: Any, begun: Path) -> None:
+    """Kill a node once its worker has texts."""
+    while not begun.exists():
+        time.sleep(0.02)
+    nodes.remove_node(victim, allow_graceful=False)
+
+
+@pytest.mark.slow
 def test_texts_that_kill_every_worker_are_named(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusterencoder, "EncoderWorker", Dying)
     monkeypatch.setattr(clusterencoder, "_MOST_DEATHS", 2)
@@ -70,6 +101,17 @@ def test_texts_that_kill_every_worker_are_named(nodes: Any, monkeypatch: pytest.
     encoder.close()
     with pytest.raises(EncoderError, match="encodes documents only"):
         encoder.encode_queries(["gout"])
+
+
+def test_texts_have_the_vectors_of_this_machine(nodes: Any) -> None:
+    (exported,) = (CURRENT / "encoders").iterdir()
+    texts = [row["title"] for row in ROWS]
+    with closing(open_encoder(nodes, exported)) as there, closing(OnnxEncoder(exported)) as here:
+        found, expected = there.encode(texts), here.encode(texts)
+        assert (there.identity, there.ahead, len(there.encode([]).vectors)) == (here.identity, 2 * NODES, 0)
+    np.testing.assert_array_equal(found.vectors, expected.vectors)
+    np.testing.assert_array_equal(found.n_tokens, expected.n_tokens)
+    assert found.made_by == expected.made_by
 
 
 def test_a_node_with_another_encoder_is_refused(nodes: Any, tmp_path: Path) -> None:

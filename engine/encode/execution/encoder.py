@@ -18,7 +18,7 @@ WORDLESS = "no word that the encoder can read"  # a defect of the text, not of t
 
 
 class Encoder(Protocol):
-    """Texts to vectors. Implemented in ``encode``: ``execution.onnx``, ``cpu.encoder``, ``gpu.encoder``; and ``scale``."""
+    """Texts to vectors. Implemented in ``encode``: ``execution.onnx``, ``cpu.encoder``, ``gpu.encoder``; in scale."""
 
     ahead: int  # calls of encode that may run at the same time, in threads of one process
 
