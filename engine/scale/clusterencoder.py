@@ -28,7 +28,7 @@ class ClusterEncoderSettings:
     device: str  # "auto", "cpu" or "cuda"
 
 
-class EncoderWorker:
+class _EncoderWorker:
     """An encoder on one node."""
 
     def open(self, setup: NodeSetup) -> None:
@@ -44,7 +44,7 @@ class ClusterEncoder:
     """An encoder whose texts are encoded by workers on the nodes. Safe to use from several threads.
 
     A worker that dies leaves its seat empty until the one after it has opened the encoder: a dead node would otherwise
-    get the same texts again and again. Its texts go to other workers meanwhile. Workers start as texts wait for them, so
+    get the same texts again and again. Its texts go to other workers meanwhile. Workers start as texts wait for them:
     few texts need few of them.
     """
 
@@ -92,7 +92,7 @@ class ClusterEncoder:
                 encoded: Encoded = self._ray.get(worker.encode.remote(list(texts)))
             except self._ray.exceptions.RayTaskError as err:
                 self._free.put(worker)
-                failure = _unwrap(err)
+                failure = _find_cause(err)
                 raise failure from err
             except self._ray.exceptions.RayError as err:
                 problem = str(err).split("\n", 1)[0]
@@ -162,7 +162,7 @@ class ClusterEncoder:
             try:
                 self._ray.get(worker.open.remote(self._setup))
             except self._ray.exceptions.RayTaskError as err:
-                self._free.put(_unwrap(err))
+                self._free.put(_find_cause(err))
                 return
             except self._ray.exceptions.RayError as err:
                 problem = str(err).split("\n", 1)[0]
@@ -176,13 +176,13 @@ class ClusterEncoder:
         with self._lock:
             if self._is_closed:
                 return None
-            made = self._ray.remote(scheduling_strategy="SPREAD", **self._seats.needs)(EncoderWorker)
+            made = self._ray.remote(scheduling_strategy="SPREAD", **self._seats.needs)(_EncoderWorker)
             worker = made.remote()
             self._workers.add(worker)
             return worker
 
 
-def _unwrap(error: Any) -> Exception:
+def _find_cause(error: Any) -> Exception:
     """Return the error that a worker raised."""
     cause = error.cause
     return cause if isinstance(cause, EngineError | OSError) else EncoderError(f"a worker failed: {cause}. {ADVICE}")

@@ -17,7 +17,7 @@ from engine.errors import CorruptError, EncoderError
 from engine.reindex.generation.order import Order
 from engine.reindex.runs.run import index_sources
 from engine.scale import clusterencoder
-from engine.scale.clusterencoder import ClusterEncoder, ClusterEncoderSettings, EncoderWorker
+from engine.scale.clusterencoder import ClusterEncoder, ClusterEncoderSettings, _EncoderWorker
 from engine.scale.nodeencoder import NodeSetup
 from engine.scale.opening import choose_encoder
 from tests.conftest import CURRENT, SAMPLE, jsonl, silent
@@ -30,7 +30,7 @@ ROWS = [
 ]
 
 
-class Dying(EncoderWorker):
+class Dying(_EncoderWorker):
     """A worker that dies over one text."""
 
     def encode(self, texts: Sequence[str]) -> Any:
@@ -41,7 +41,7 @@ class Dying(EncoderWorker):
         return super().encode(texts)
 
 
-class Waiting(EncoderWorker):
+class Waiting(_EncoderWorker):
     """A worker that waits until the one on the node to be killed has texts; that one never gives them back."""
 
     def open(self, setup: NodeSetup) -> None:
@@ -65,7 +65,7 @@ def test_a_night_on_a_cluster_publishes_the_same_bytes_although_a_node_dies(
     nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clusterencoder, "_PAGE", 8)
-    monkeypatch.setattr(clusterencoder, "EncoderWorker", Waiting)
+    monkeypatch.setattr(clusterencoder, "_EncoderWorker", Waiting)
     there, here = make_folder(tmp_path / "there", nodes.address), make_folder(tmp_path / "here", nodes.address)
     victim = nodes.add_node(num_cpus=1, object_store_memory=80_000_000)
     nodes.wait_for_nodes()
@@ -92,7 +92,7 @@ def kill_working(nodes: Any, victim: Any, begun: Path) -> None:
 
 @pytest.mark.slow
 def test_texts_that_kill_every_worker_are_named(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusterencoder, "EncoderWorker", Dying)
+    monkeypatch.setattr(clusterencoder, "_EncoderWorker", Dying)
     monkeypatch.setattr(clusterencoder, "_MOST_DEATHS", 2)
     encoder = open_encoder(nodes, *(CURRENT / "encoders").iterdir())
     with pytest.raises(EncoderError, match="2 workers died over the same 1 texts, the first 'a deadly text'"):
