@@ -75,11 +75,17 @@ def choose_placement(folder: Path) -> Placement | None:
 def choose_encoder(folder: Path) -> OpenEncoder | None:
     """Return what opens the encoder of the corpus on the cluster that index.toml names; None: texts are encoded here.
 
+    With an object store they are, since the nodes have no folder with an encoder that was just exported.
+
     Raises:
         ConfigError: index.toml can't be used.
     """
     cluster = load_cluster_settings(folder)
-    return None if cluster is None else partial(_open_encoder, cluster)
+    if cluster is None:
+        return None
+    from engine.scale.nodefiles import is_remote
+
+    return None if is_remote(cluster.storage) else partial(_open_encoder, cluster)
 
 
 def _open_encoder(cluster: ClusterSettings, choice: Choice, exported: Path, device: str) -> Encoder:

@@ -1,6 +1,7 @@
 """What the workers of a cluster run on. Only the choice: no node of the tests has a GPU."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from engine.encode.models.folder import read_identity
 from engine.errors import EncoderError
 from engine.records.encoder import EncoderIdentity
 from engine.scale.nodeencoder import Seats, choose_seats
+from engine.scale.opening import choose_encoder
 from tests.conftest import CURRENT
 
 CORES = Seats(6, {"num_cpus": 1}, "cpu")
@@ -37,3 +39,10 @@ def test_a_device_that_no_node_has_is_refused(identity: EncoderIdentity) -> None
         choose_seats({"CPU": 6.0, "GPU": 1.0}, identity, "mps")
     with pytest.raises(EncoderError, match="an int8 encoder runs on a CPU only"):
         choose_seats({"CPU": 6.0, "GPU": 1.0}, replace(identity, precision="int8"), "cuda")
+
+
+def test_texts_are_encoded_here_without_a_cluster_and_with_an_object_store(tmp_path: Path) -> None:
+    assert choose_encoder(tmp_path) is None
+    for storage, is_there in (("s3://bucket/pubmed", False), ("/mnt/pubmed", True)):
+        (tmp_path / "index.toml").write_text(f'backend = "ray"\n[ray]\nstorage = "{storage}"\n')
+        assert (choose_encoder(tmp_path) is not None) is is_there
