@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.config import Settings
+from engine.errors import ConfigError
 from engine.query.index import Index, find_folder
 from engine.query.index import open_index as _open_index
 
@@ -36,7 +38,7 @@ def open_index(
 
     Raises:
         UsageError: no path, or a device that is neither "cpu" nor "cuda".
-        ConfigError: there is no GPU for FAISS, no token for the cluster, or index.toml can't be used.
+        ConfigError: there is no GPU for FAISS, or no token for the cluster.
         ClusterError: no cluster answers.
         MissingExtraError: index.toml names a cluster, and Ray is not installed.
         NoGenerationError: there is no such folder, or no index in it.
@@ -51,11 +53,12 @@ def open_index(
 def _choose_ranker(folder: Path) -> OpenRanker | None:
     """Return what opens the vectors of a generation on the cluster that index.toml names; None: this process does.
 
-    Raises:
-        ConfigError: index.toml can't be used.
+    An index.toml that can't be used is reported by what needs its settings; this process gives the same answers.
     """
-    cluster = load_cluster_settings(folder)
-    return None if cluster is None else _Opener(cluster)
+    with contextlib.suppress(ConfigError):
+        cluster = load_cluster_settings(folder)
+        return None if cluster is None else _Opener(cluster)
+    return None
 
 
 def choose_placement(folder: Path) -> Placement | None:

@@ -1,8 +1,15 @@
 """Whole answers of three nodes against those of this process; a node is killed under questions."""
 
+import json
+import os
+import shutil
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +20,13 @@ import pytest
 from engine.errors import ClusterError
 from engine.index.generations.folder import IndexFolder
 from engine.options import Filters, Query
-from engine.query.index import Index
+from engine.query.index import Index, get_generation
 from engine.query.index import open_index as open_locally
+from engine.records.answer import Answer
+from engine.scale.cluster import Cluster
 from engine.scale.opening import open_index
-from tests.conftest import Lasting
+from engine.scale.remoteindex import RemoteIndex
+from tests.conftest import SAMPLE, Lasting, add_rows
 
 TEXTS = ("gout", "colchicine in gout", "knee pain and prednisone")
 IDS = tuple(f"toy-{number:02}" for number in range(0, 40, 2)) + tuple(f"no-{number}" for number in range(10_000))
@@ -100,16 +110,84 @@ def test_every_kind_of_question_has_the_same_answer(sides: tuple[Index, Index]) 
 def test_a_killed_node_costs_no_answer(nodes: Any, sides: tuple[Index, Index]) -> None:
     here, there = sides
     queries = [Query(text, mode="semantic") for text in TEXTS]
-    expected, slowest = [here.ask(query) for query in queries], 0.0
-    victim = nodes.add_node(num_cpus=1, object_store_memory=80_000_000)
-    nodes.wait_for_nodes()
-    for turn in range(60):
-        if turn == 20:
-            nodes.remove_node(victim, allow_graceful=False)
-        start = time.monotonic()
-        assert there.ask(queries[turn % 3]) == expected[turn % 3]
-        slowest = max(slowest, time.monotonic() - start)
-        time.sleep(0.05)
+    expected = [here.ask(query) for query in queries]
+    victim = find_victim(nodes, there)
+    answers: list[Answer] = []
+    with ThreadPoolExecutor(1) as asker:
+        asking = asker.submit(lambda: [answers.append(there.ask(queries[turn % 3])) for turn in range(60)])
+        while len(answers) < 20:
+            time.sleep(0.001)
+        os.kill(victim.all_processes["raylet"][0].process.pid, signal.SIGKILL)  # its workers end with it
+        n_before = len(answers)
+        asking.result(timeout=60)
+    nodes.remove_node(victim, allow_graceful=False)
+    assert n_before < 60 == len(answers)
+    assert answers == expected * 20
+    assert get_cluster(there)._avoided.keys() >= {victim.node_id}  # it was asked, and another one in its place
+
+
+def find_victim(nodes: Any, index: Index) -> Any:
+    """A node that is the first to be asked for a segment, and not that of this process. One is added in its place."""
+    import ray
+
+    own, cluster = ray.get_runtime_context().get_node_id(), get_cluster(index)
+    while True:
+        nodes.add_node(num_cpus=1, object_store_memory=80_000_000)
+        nodes.wait_for_nodes()
+        cluster.list_holders()
+        first = {cluster.choose_nodes(entry.name)[0] for entry in index.manifest.segments}
+        for node in nodes.worker_nodes:
+            if node.node_id in first - {own}:
+                return node
+
+
+def get_cluster(index: Index) -> Cluster:
+    """The cluster that ranks an index."""
+    vectors = get_generation(index).vectors
+    assert isinstance(vectors, RemoteIndex)
+    return vectors._cluster
+
+
+def test_the_command_line_answers_alike(nodes: Any, folder: IndexFolder, tmp_path: Path) -> None:
+    write_settings(folder.path, nodes.address, folder.path)
+    questions = [
+        ["search", "gout", "--json"],
+        ["search", "gout", "--mode", "keyword", "--explain"],
+        ["similar", "toy-03", "-n", "5"],
+    ]
+    for arguments in questions:
+        printed = {}
+        for backend in ("local", "ray"):
+            environment = {**os.environ, "ENGINE_BACKEND": backend, "ENGINE_INDEXES": str(folder.path.parent)}
+            command = [sys.executable, "-m", "engine", *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, ""), backend
+            printed[backend] = done.stdout
+        assert printed["ray"] == printed["local"]
+
+
+@pytest.mark.slow
+def test_every_kind_of_question_on_fifty_texts(nodes: Any, sample: IndexFolder, tmp_path: Path) -> None:
+    folder = IndexFolder(Path(shutil.copytree(sample.path, tmp_path / "indexes" / "sample")))
+    for night in range(3):
+        row = {"id": f"new-{night}", "title": f"Gout in year {night}", "abstract": "Anew.", "year": 2010 + night}
+        add_rows(folder, tmp_path, row, one_segment_below=1)
+    write_settings(folder.path, nodes.address, folder.path)
+    queries = [json.loads(line)["text"] for line in (SAMPLE / "queries.jsonl").read_text().splitlines()]
+    with open_locally(folder.path) as here, wait_for(partial(open_index, folder.path)) as there:
+        assert len(here.manifest.segments) == 4
+        records = list(here.abstracts())
+        texts, known = [*queries, *(record.title for record in records)][:50], [record.record_id for record in records]
+        kinds = {kind: build for kind, build in KINDS.items() if "similar" not in kind and "ids" not in kind}
+        kinds["ids of half"] = lambda text: Query(text, filters=Filters(ids=tuple(known[::2])))
+        kinds["similar to some"] = lambda text: Query(text, like=tuple(known[:2]), unlike=(known[2],), mode="semantic")
+        for kind, build in kinds.items():
+            for text in texts:
+                assert there.ask(build(text)) == here.ask(build(text)), (kind, text)
+        for one in known[:50]:
+            assert there.similar(one) == here.similar(one)
+        batch = [Query(text, mode="semantic") for text in texts]
+        assert there.ask_batch(batch) == here.ask_batch(batch)
 
 
 def test_a_segment_that_no_node_can_open_is_named(nodes: Any, folder: IndexFolder, tmp_path: Path) -> None:
