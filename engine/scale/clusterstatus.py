@@ -38,7 +38,7 @@ class _SegmentStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterStatus:
+class _ClusterStatus:
     """The nodes and the segments of an index."""
 
     index: str
@@ -50,7 +50,7 @@ class ClusterStatus:
     segments: tuple[_SegmentStatus, ...]
 
 
-def read_cluster_status(folder: IndexFolder, settings: ClusterSettings) -> ClusterStatus:
+def read_cluster_status(folder: IndexFolder, settings: ClusterSettings) -> _ClusterStatus:
     """Ask the nodes what they hold. Nothing is opened by that.
 
     Raises:
@@ -70,7 +70,7 @@ def read_cluster_status(folder: IndexFolder, settings: ClusterSettings) -> Clust
         for entry in read_manifest(folder.get_generation_path(current)).segments
     ]
     key = wanted[current][0]
-    return ClusterStatus(
+    return _ClusterStatus(
         folder.name,
         current,
         settings.copies,
@@ -81,7 +81,7 @@ def read_cluster_status(folder: IndexFolder, settings: ClusterSettings) -> Clust
     )
 
 
-def format_cluster_status(status: ClusterStatus) -> Iterator[str]:
+def format_cluster_status(status: _ClusterStatus) -> Iterator[str]:
     """Yield the lines of a status for people."""
     behind = f"{pluralize(status.behind, 'generation')} behind" if status.behind else "up to date"
     held = "none whole" if status.held is None else f"{status.held:06d} whole"
