@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,9 @@ from engine.encode.texts.probes import TOKEN_PROBES
 from engine.errors import EncoderError
 
 _log = logging.getLogger(__name__)
+_BLOCK = 32_768  # characters that the reference tokenizer gets at once; it needs some 200 bytes of memory for each
+_PER_TOKEN = 32  # characters of the first block for each token that the encoder reads; more where its tokens are longer
+_GAP = re.compile(r"\s(?=\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +68,52 @@ class TextTokenizer:
             ) from err
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
+        self._max_length = max_length
         self.n_special: int = self.tokenizer.num_special_tokens_to_add(is_pair=False)
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
-        """Tokenise texts, one after the other."""
-        encodings = [self.tokenizer.encode(text) for text in texts]
-        lengths = [self._count_tokens([len(e.ids), *(len(rest.ids) for rest in e.overflowing)]) for e in encodings]
-        ids = np.array([i for e in encodings for i in e.ids], dtype=np.int32)
-        offsets = np.cumsum([0, *(len(e.ids) for e in encodings)], dtype=np.int64)
-        return Tokens(ids, offsets, np.array(lengths, dtype=np.int64))
+        """Tokenise texts, one after the other. A very long one is read in blocks, which end between words.
+
+        So memory is bounded. Where it has no white space, its number of tokens may be off by one or two for a block.
+        """
+        rows = [self._tokenise_one(text) for text in texts]
+        ids = np.array([i for row, _ in rows for i in row], dtype=np.int32)
+        offsets = np.cumsum([0, *(len(row) for row, _ in rows)], dtype=np.int64)
+        return Tokens(ids, offsets, np.array([n for _, n in rows], dtype=np.int64))
+
+    def _tokenise_one(self, text: str) -> tuple[list[int], int]:
+        """Return the ids of a text and its number of tokens before truncation."""
+        size = max(_BLOCK, _PER_TOKEN * self._max_length)
+        if len(text) > 2 * size:
+            first, *others = _split_blocks(text, size)
+            row, n = self._encode(first)
+            if n > self._max_length:  # so nothing that follows can change the ids
+                return row, n + sum(max(0, self._encode(each)[1] - self.n_special) for each in others)
+        return self._encode(text)
+
+    def _encode(self, text: str) -> tuple[list[int], int]:
+        """Return the ids of a text and its number of tokens before truncation, all read at once."""
+        encoding = self.tokenizer.encode(text)
+        return encoding.ids, self._count_tokens([len(e.ids) for e in (encoding, *encoding.overflowing)])
 
     def _count_tokens(self, pieces: Sequence[int]) -> int:
         """Count the tokens of a text that was cut into pieces, each with its special tokens; 0 if it has no words."""
         words = sum(pieces) - self.n_special * len(pieces)
         return words + self.n_special if words > 0 else 0
+
+
+def _split_blocks(text: str, size: int) -> Iterator[str]:
+    """Yield a text in blocks of `size` to twice as many characters, cut before the last white space between two words.
+
+    A block without any is cut after `size` characters.
+    """
+    start = 0
+    while len(text) - start > size:
+        found = _GAP.search(text, start + size, start + 2 * size)
+        end = found.start() if found else start + size
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 class FastTokenizer:

@@ -61,6 +61,26 @@ def test_a_megabyte_is_counted_too(tokenizer: TextTokenizer) -> None:
     assert np.array_equal(tokenizer.tokenise(["knee " * 200_000]).n_tokens, [200_002])
 
 
+def test_a_very_long_text_is_read_in_blocks_with_the_same_result(model_folder: Path) -> None:
+    tokenizer = TextTokenizer(model_folder / "tokenizer.json", 64)
+    text = "Knee pain (gout), \u00e9t\u00e9 2\u00b5g.  " * 5000
+    expected = tokenizer.tokenizer.encode(text)
+    plain, sizes = tokenizer.tokenizer, []
+
+    class Watched:
+        def encode(self, text: str) -> object:
+            sizes.append(len(text))
+            return plain.encode(text)
+
+    tokenizer.tokenizer = Watched()  # type: ignore[assignment]
+    found = tokenizer.tokenise(["short", text])
+    assert found.get_row(1).tolist() == expected.ids
+    assert found.n_tokens[1] == 2 + sum(len(part.ids) - 2 for part in (expected, *expected.overflowing))
+    assert sum(sizes) == len("short") + len(text) and max(sizes) <= 65_536
+    for strange in ("x" * 200_000, " " * 200_000, " " * 200_000 + "gout"):  # one word, none, and a late one
+        assert tokenizer.tokenise([strange]).get_row(0).tolist() == plain.encode(strange).ids
+
+
 def test_not_a_tokenizer_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_text("{}")
