@@ -95,11 +95,22 @@ def test_a_night_tells_what_is_new(engine: Run, toy: IndexFolder, tmp_path: Path
         'device = "cpu"\nsources = ["in"]\n\n[[watch]]\nname = "zorb"\nquestion = "zorbing[tiab]"\n'
     )
     jsonl(toy.path / "in" / "a.jsonl", [ROW])
-    done = engine("nightly", "toy", "--offline")
+    mark = tmp_path / "news.txt"
+    send = f"{sys.executable} -c \"import sys; open('{mark}', 'a').write(sys.stdin.read())\""
+    done = engine("nightly", "toy", "--offline", "--news-command", send)
     assert done.returncode == 0, done.stderr
+    assert (
+        mark.read_bytes() == (toy.path / "news" / "000001" / "news.txt").read_bytes()
+        and b"Zorbing" in mark.read_bytes()
+    )
     assert "  zorb: 1 of 1 new or changed record\n" in done.stdout
     night = json.loads((toy.path / "nightly.jsonl").read_text().splitlines()[-1])
     assert night["news"] == {"folder": str(toy.path / "news" / "000001"), "reported": {"zorb": 1}}
+    engine("nightly", "toy", "--offline", "--news-command", send)  # there are none
+    assert mark.read_text().count("Zorbing") == 1
+    jsonl(toy.path / "in" / "b.jsonl", [ROW | {"id": "z3", "title": "Zorbing again", "pmid": "78"}])
+    unsent = engine("nightly", "toy", "--offline", "--news-command", "false")
+    assert unsent.returncode == 9 and "--news-command failed: it ended with exit code 1" in unsent.stderr
     (toy.path / "watches.json").write_text("{")
     failed = engine("nightly", "toy", "--offline")
     assert failed.returncode == 5 and "saved questions:" in failed.stderr and "nothing new" in failed.stdout

@@ -36,7 +36,7 @@ Exit codes, for a monitor:
   0  done, even if nothing was new         6  another encoder than the index was built with
   1  failed                                7  the guard against mass changes stopped the run
   2  wrong usage                           8  reindexed, but not every file could be downloaded
-  3  a file is damaged                     9  done, but --notify-command failed
+  3  a file is damaged                     9  done, but --notify-command or --news-command failed
   4  another process is writing the index  129, 130, 143  interrupted, terminated
   5  published, but a later step failed, or a saved question could not be answered
 In any case, searches use the last published generation, and the next run continues from there."""
@@ -59,6 +59,7 @@ class _Options:
     log: Path | None
     notify_command: str | None
     notify_on: str
+    news_command: str | None
     print_systemd: bool
     print_cron: bool
 
@@ -88,6 +89,11 @@ class _Options:
     default="always",
     show_default=True,
     help="Outcome after which to run --notify-command; failure includes new gaps in the update files.",
+)
+@click.option(
+    "--news-command",
+    metavar="COMMAND",
+    help="Run COMMAND with the text of the news of saved questions, if there are any.",
 )
 @click.option("--print-systemd", is_flag=True, help="Print a systemd service and timer for this command, and exit.")
 @click.option("--print-cron", is_flag=True, help="Print a crontab line for this command, and exit.")
@@ -144,6 +150,8 @@ def _spend_night(options: _Options, path: Path) -> int:
             error = err
         night = _close_night(run.night if run else night, error, console)
         night = replace(night, seconds=round(time.monotonic() - started, 3), generation=_read_current_number(path))
+        if options.news_command and night.news and night.news["folder"]:
+            night = replace(night, exit_code=_send_news(night, options.news_command, console))
         if options.notify_command and _is_wanted(night, last, options.notify_on):
             night = replace(night, exit_code=_notify(night, options.notify_command, console))
         with delay_signals():
@@ -234,20 +242,31 @@ def _is_wanted(night: Night, last: Night | None, notify_on: str) -> bool:
 
 
 def _notify(night: Night, command: str, console: _Console) -> int:
-    """Run a command with the line of the night on its standard input; return the exit code of the night.
+    """Run a command with the line of the night on its standard input; return the exit code of the night."""
+    from engine.reindex.reports.nights import format_night
+
+    return _run_command(night, "--notify-command", command, format_night(night, console.hide).encode("ascii"), console)
+
+
+def _send_news(night: Night, command: str, console: _Console) -> int:
+    """Run a command with the text of the news on its standard input; return the exit code of the night."""
+    from engine.reindex.news.newsfiles import read_news_text
+
+    return _run_command(night, "--news-command", command, read_news_text(Path((night.news or {})["folder"])), console)
+
+
+def _run_command(night: Night, option: str, command: str, content: bytes, console: _Console) -> int:
+    """Run the command of an option with some content on its standard input; return the exit code of the night.
 
     No message shows the command's arguments: they may hold a token.
     """
-    from engine.reindex.reports.nights import format_night
-
-    line = format_night(night, console.hide).encode("ascii")
     try:
-        reason = run_notify_command(command, line)
+        reason = run_notify_command(command, content)
     except Interruption as err:
         return night.exit_code or err.exit_code
     if not reason:
         return night.exit_code
-    console.warn(f"--notify-command failed: {reason}")
+    console.warn(f"{option} failed: {reason}")
     return night.exit_code or NOTIFY_FAILED
 
 

@@ -76,6 +76,14 @@ def read_runs(folder: Path, n_runs: int, most: int = _READ) -> list[dict[str, An
     return found
 
 
+def read_news_text(folder: Path) -> bytes:
+    """Return the text of the news in the folder of a run; a message, if it can't be read any more."""
+    try:
+        return (folder / _TEXT).read_bytes()
+    except OSError as err:
+        return f"{folder / _TEXT} can't be read: {err.strerror}\n".encode("utf-8", "replace")
+
+
 def format_news(run: NewsRun) -> str:
     """Return the news as text."""
     return "".join(_write_text(list_news_fields(run)))
