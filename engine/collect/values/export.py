@@ -61,7 +61,8 @@ _OWN_NOTE = re.compile(rf"RETRACTED|rank \d+, score \S+|{MARK}\b.*", re.DOTALL)
 # What some spreadsheet runs as a formula: also full-width signs, and behind blanks and characters that are not shown.
 _FORMULA = re.compile(
     r"'*(?:[\t\r\n]|[\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe62-\ufe63\ufe66\ufe6b])"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe62-\ufe63\ufe66\ufe6b])"
 )
 
 
