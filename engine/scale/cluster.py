@@ -7,16 +7,19 @@ dies belongs to the next node at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from engine.errors import ClusterError, GenerationError
+from engine.errors import BusyError, ClusterError, GenerationError
 from engine.scale.connection import ADVICE, NAMESPACE, connect, name_place
 from engine.scale.holder import GenerationKey, Holder
 
@@ -28,6 +31,7 @@ _AVOIDED = 10.0  # seconds for which a node that failed or was slow is asked las
 _PAUSE = 0.1  # seconds before nodes that all failed are asked again
 _LARGE = 1 << 16  # bytes; an array from this size on is sent once for all nodes
 _THREADS = 4  # of a Holder
+_TICK = 5.0  # seconds between two looks at which nodes hold what
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,17 @@ class ClusterSettings:
 
 
 @dataclass(slots=True)
+class Traffic:
+    """What a process has asked of a cluster."""
+
+    calls: int = 0  # of nodes, each for one segment or several
+    retries: int = 0  # segments that were asked for again because a node failed
+    hedges: int = 0  # segments that were asked for again because a node was slow
+    nodes: int = 0  # alive
+    problems: tuple[str, ...] = ()  # segments that a node should hold and can't open
+
+
+@dataclass(slots=True)
 class _Round:
     """The calls of one question: which segments were answered, which nodes were asked for each."""
 
@@ -48,6 +63,7 @@ class _Round:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, set[str]] = field(default_factory=dict)  # nodes, by segment
     pending: dict[Any, tuple[str, list[str], float]] = field(default_factory=dict)  # node, segments, since when
+    repeated: set[str] = field(default_factory=set)  # segments that were asked for before
     problem: str = ""  # the last one
 
     @property
@@ -78,6 +94,12 @@ class Cluster:
         self._has_answered = False
         self._avoided: dict[str, float] = {}  # until when, by node
         self._lister = ThreadPoolExecutor(1)
+        self._lock = threading.Lock()
+        self._traffic = Traffic()
+        self._kept: weakref.WeakKeyDictionary[Any, tuple[GenerationKey, Sequence[str]]] = weakref.WeakKeyDictionary()
+        self._is_watched = False
+        self._settling: dict[str, Any] = {}  # call, by node
+        self._problems: dict[str, tuple[str, ...]] = {}  # by node
         self._listing: Future[None] | None = None
         self._refresh(_DEADLINE)
 
@@ -94,6 +116,48 @@ class Cluster:
     def choose_nodes(self, name: str) -> list[str]:
         """Return all nodes in the order in which they are asked for a segment; the first `copies` hold it."""
         return sorted(self._holders, key=lambda node: hashlib.sha256(f"{name} {node}".encode()).digest())
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was asked so far, and how the nodes are now."""
+        problems = tuple(f"{self.name_node(node)}: {one}" for node, some in self._problems.items() for one in some)
+        with self._lock:
+            return replace(self._traffic, nodes=len(self._holders), problems=problems)
+
+    def keep_copies(self, owner: object, key: GenerationKey, names: Sequence[str]) -> None:
+        """Let the first `copies` nodes of each segment hold it while the owner lives, whatever nodes join or die."""
+        with self._lock:
+            self._kept[owner] = key, tuple(names)
+            is_watched, self._is_watched = self._is_watched, True
+        if not is_watched:
+            threading.Thread(target=_watch_nodes, args=(weakref.ref(self),), daemon=True).start()
+
+    def restore_copies(self) -> None:
+        """Let each node open what it should hold, unless it is still at it."""
+        if not self._ray.is_initialized():
+            return
+        self._refresh(0.0)
+        with self._lock:
+            kept = dict(self._kept.values())
+        shares: dict[str, dict[GenerationKey, list[str]]] = {node: {key: [] for key in kept} for node in self._holders}
+        for key, names in kept.items():
+            for name in names:
+                for node in self.choose_nodes(name)[: self.settings.copies]:
+                    shares[node][key].append(name)
+        for node, share in shares.items():
+            if self._has_settled(node):
+                self._settling[node] = self._holders[node].settle.remote(share)
+
+    def _has_settled(self, node: str) -> bool:
+        """Return whether a node is done with what it was told to hold, and note what it can't open."""
+        call = self._settling.get(node)
+        if call is None:
+            return True
+        if not self._ray.wait([call], timeout=0)[0]:
+            return False
+        answer = self._get_answer(self._settling.pop(node), 1.0)
+        self._problems[node] = (answer,) if isinstance(answer, str) else tuple(answer)
+        return True
 
     def name_node(self, node: str) -> str:
         """Return how a node is called in messages and tables."""
@@ -136,6 +200,7 @@ class Cluster:
             GenerationError: the generation is no longer kept.
             ClusterError: no node answered for a segment within _DEADLINE seconds; the message names it. The first
                 time, nodes that are silent and did not fail have _STARTING seconds.
+            BusyError: none answered so soon, but none failed.
         """
         self._refresh(0.0 if self._holders else _DEADLINE)
         sent = [self._ray.put(a) if isinstance(a, np.ndarray) and a.nbytes >= _LARGE else a for a in args]
@@ -163,12 +228,26 @@ class Cluster:
             asked = state.asked.setdefault(name, set())
             others = [node for node in self.choose_nodes(name) if node not in asked]
             if others:
+                self._count_repeat(state, name)
+                state.repeated.add(name)
                 node = min(others, key=lambda one: self._avoided.get(one, 0.0) > now)  # the first that is not avoided
                 asked.add(node)
                 groups.setdefault(node, []).append(name)
+        with self._lock:
+            self._traffic.calls += len(groups)
         for node, names in groups.items():
             call_ref = self._holders[node].answer.remote(key, names, operation, *args)
             state.pending[call_ref] = (node, names, now)
+
+    def _count_repeat(self, state: _Round, name: str) -> None:
+        """Count a segment that is asked for again: a hedge while a node is at it, else a retry."""
+        if name not in state.repeated:
+            return
+        with self._lock:
+            if any(name in names for _, names, _ in state.pending.values()):
+                self._traffic.hedges += 1
+            else:
+                self._traffic.retries += 1
 
     def _collect(self, state: _Round, patience: float) -> None:
         """Take what was answered meanwhile; nodes that failed or are slow are avoided for a while."""
@@ -238,12 +317,26 @@ class Cluster:
         )
         return made.remote(self.settings.storage, self.settings.cache_bytes)
 
-    def _build_error(self, state: _Round, seconds: float) -> ClusterError:
-        """Build the error for segments that no node answered for."""
+    def _build_error(self, state: _Round, seconds: float) -> ClusterError | BusyError:
+        """Build the error for segments that no node answered for: a BusyError if none failed and some are at it."""
+        if state.pending and not state.problem:
+            return BusyError(
+                f"the nodes of the cluster {self._place} are behind: no answer for {', '.join(state.left[:5])} within "
+                f"{seconds:g} s. Try again in a few seconds; if that lasts, add nodes: engine scale status"
+            )
         return ClusterError(
             f"no node of the cluster {self._place} answered for {', '.join(state.left[:5])} within "
             f"{seconds:g} s{f' ({state.problem})' if state.problem else ''}. {ADVICE}"
         )
+
+
+def _watch_nodes(ref: weakref.ref[Cluster]) -> None:
+    """Restore copies again and again, as long as the connection is used."""
+    while (cluster := ref()) is not None:
+        with contextlib.suppress(Exception):  # the next time may succeed; questions report what is wrong
+            cluster.restore_copies()
+        del cluster
+        time.sleep(_TICK)
 
 
 def _describe_failure(error: Exception) -> str:

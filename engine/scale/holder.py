@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +26,7 @@ from engine.records.generation import DocIds, Manifest
 from engine.scale.nodefiles import NodeFiles
 from engine.scale.segmentfacts import SegmentFacts, describe_segment
 
+_IDLE = 60.0  # seconds without a question, after which a segment that another node should hold is closed
 _KEPT = 4  # generations of which segments stay open
 
 
@@ -68,6 +71,7 @@ class Holder:
         self._opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by segment
         self._manifests: dict[GenerationKey, Manifest] = {}
         self._open: dict[tuple[GenerationKey, str], SegmentedIndex] = {}  # last used last
+        self._used: dict[tuple[GenerationKey, str], float] = {}  # when each was used last
         self._kept: frozenset[GenerationKey] | None = None  # None: nothing was dropped yet
 
     def answer(self, key: GenerationKey, names: Sequence[str], operation: str, *args: Any) -> list[Any]:
@@ -104,6 +108,32 @@ class Holder:
                 if key not in self._kept:
                     self._close(key)
 
+    def settle(self, shares: Mapping[GenerationKey, Sequence[str]]) -> list[str]:
+        """Open the segments that this node holds, and return what is wrong with those that can't be opened.
+
+        Other segments of the same generations are closed when they were not used for a while.
+        """
+        problems = [
+            f"segment {name}: {one}"
+            for key, names in shares.items()
+            for name, one in zip(names, map(partial(self._try_open, key), names), strict=True)
+            if one
+        ]
+        late = time.monotonic() - _IDLE
+        with self._lock:
+            for at in [at for at in self._open if at[0] in shares and at[1] not in shares[at[0]]]:
+                if self._used.get(at, 0.0) <= late:
+                    del self._open[at]
+        return problems
+
+    def _try_open(self, key: GenerationKey, name: str) -> str:
+        """Open a segment if it is not; return why it can't be, or nothing. A dropped generation needs nothing."""
+        try:
+            self._get_segment(key, name)
+        except (EngineError, OSError) as err:
+            return "" if type(err) is GenerationError else str(err)
+        return ""
+
     def release(self, key: GenerationKey) -> None:
         """Close the segments of a generation that did not become current."""
         with self._lock:
@@ -132,8 +162,9 @@ class Holder:
     def _close(self, key: GenerationKey) -> None:
         """Forget a generation; call with the lock."""
         self._manifests.pop(key, None)
-        for one in [one for one in self._open if one[0] == key]:
-            del self._open[one]
+        for one in [one for one in self._used if one[0] == key]:
+            self._open.pop(one, None)
+            del self._used[one]
 
     def _get_manifest(self, key: GenerationKey) -> Manifest:
         """Return the manifest of a generation.
@@ -170,6 +201,7 @@ class Holder:
         """
         with self._lock:
             self._refuse_dropped(key)
+            self._used[key, name] = time.monotonic()
             found = self._open.pop((key, name), None)
             if found is not None:
                 self._open[key, name] = found

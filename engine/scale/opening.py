@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.index.generations.vectors import OpenRanker
     from engine.index.search.ranker import Ranker
     from engine.reindex.encoding.encoders import Choice, OpenEncoder
-    from engine.scale.cluster import Cluster, ClusterSettings
+    from engine.scale.cluster import Cluster, ClusterSettings, Traffic
 
 
 def open_index(
@@ -103,6 +103,13 @@ def _open_encoder(cluster: ClusterSettings, choice: Choice, exported: Path, devi
     there = Path(cluster.storage, *exported.parts[-2:])
     setup = NodeSetup(str(there), choice.identity, exact=choice.is_exact)
     return ClusterEncoder(ClusterEncoderSettings(cluster.address, device), setup)
+
+
+def read_traffic(ranker: Ranker) -> Traffic | None:
+    """Return what this process has asked of the cluster that ranks an index; None: it ranks itself."""
+    from engine.scale.remoteindex import RemoteIndex
+
+    return ranker.cluster.traffic if isinstance(ranker, RemoteIndex) else None
 
 
 def load_cluster_settings(folder: Path) -> ClusterSettings | None:

@@ -36,8 +36,14 @@ class RemoteIndex:
         self._names = [entry.name for entry in generation.manifest.segments]
         self._cluster = cluster
         self._key = build_key(generation)
+        cluster.keep_copies(self, self._key, self._names)
         counts = self._ask("count")
         self.size, self.n_rows = sum(size for size, _ in counts), sum(n for _, n in counts)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The nodes that it asks."""
+        return self._cluster
 
     @property
     def doc_ids(self) -> DocIds:

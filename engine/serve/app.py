@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.config import count_cores
-from engine.errors import EncoderError, EngineError, UsageError
+from engine.errors import ClusterError, EncoderError, EngineError, UsageError
 from engine.index.generations.folder import IndexFolder
 from engine.serve.api import openapi
 from engine.serve.api.bodies import dump_bytes
@@ -138,7 +138,8 @@ async def _report_readiness(request: Request) -> Response:
 def _respond_to_error(request: Request, error: Exception) -> Response:
     """Return the response to an error: JSON for programs, a page for people."""
     failure = classify_error(error)
-    if isinstance(error, EngineError) and failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+    is_ours = failure.status == HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, ClusterError)
+    if isinstance(error, EngineError) and is_ours:
         log.error("%s: %s", type(error).__name__, _ENCODER_MESSAGE if type(error) is EncoderError else error)
     path = request.url.path
     if path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics"):

@@ -6,12 +6,21 @@ import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.query.index import get_generation
+from engine.scale.opening import read_traffic
 from engine.serve.request.site import Site
 
+_TRAFFIC = {
+    "calls": "Calls of nodes.",
+    "retries": "Segments that were asked for again because a node failed.",
+    "hedges": "Segments that were asked for again because a node was slow.",
+    "nodes": "Nodes that are alive.",
+    "problems": "Segments that a node should hold and can't open.",
+}
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
@@ -21,8 +30,8 @@ class _ServerState(Collector):
     def __init__(self, site: Site) -> None:
         self.shelf, self.desks = site.shelf, (site.desk, site.batches)
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges."""
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges, and the counters of clusters."""
         inside = GaugeMetricFamily("engine_requests_inside", "Requests in progress or waiting for a worker.")
         inside.add_metric([], sum(desk.n_inside for desk in self.desks))
         yield inside
@@ -35,6 +44,20 @@ class _ServerState(Collector):
             records.add_metric([name], manifest.counts.abstracts)
             stuck.add_metric([name], float(name in self.shelf.problems))
         yield from (generation, records, stuck)
+        yield from self._collect_traffic()
+
+    def _collect_traffic(self) -> Iterator[Metric]:
+        """Yield what was asked of clusters; nothing where this machine ranks alone."""
+        found = {name: read_traffic(get_generation(self.shelf.get_index(name)).vectors) for name in self.shelf.names}
+        for field, text in _TRAFFIC.items():
+            kind = GaugeMetricFamily if field in ("nodes", "problems") else CounterMetricFamily
+            metric = kind(f"engine_cluster_{field}", text, labels=["index"])
+            for name, traffic in found.items():
+                if traffic is not None:
+                    value = getattr(traffic, field)
+                    metric.add_metric([name], len(value) if isinstance(value, tuple) else value)
+            if metric.samples:
+                yield metric
 
 
 def _name_route(scope: Scope) -> str:

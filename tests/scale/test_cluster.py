@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.errors import ClusterError
+from engine.errors import BusyError, ClusterError
 from engine.index.generations.folder import IndexFolder
 from engine.options import Filters, Query
 from engine.query.index import Index, get_generation
@@ -87,7 +87,7 @@ def wait_for(attempt: Callable[[], Index]) -> Index:
     for _ in range(20):
         try:
             return attempt()
-        except ClusterError as err:
+        except (BusyError, ClusterError) as err:
             last = err
     raise last
 

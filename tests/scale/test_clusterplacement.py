@@ -1,24 +1,28 @@
 """Generations are placed on the nodes before they become current, and dropped when they are kept no longer."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine import open_index
 from engine.errors import ClusterError, GenerationError
 from engine.index.generations import publish
 from engine.index.generations.folder import IndexFolder
+from engine.index.search import layout
+from engine.index.search.flat import FlatIndex
 from engine.options import Query
 from engine.query.index import open_index as open_locally
 from engine.reindex.generation.order import Report
 from engine.reindex.runs.rollback import roll_back
 from engine.scale.cluster import ClusterSettings
 from engine.scale.clusterplacement import ClusterPlacement
-from tests.conftest import Lasting
+from tests.conftest import Command, Lasting
 from tests.scale.test_cluster import wait_for, write_settings
 
 GOUT = Query("gout", mode="semantic")
@@ -137,3 +141,26 @@ def test_nodes_copy_what_they_search_from_an_object_store(lasting: Lasting, node
     assert sorted(path.name for path in (tmp_path / "store" / "generations").iterdir()) == kept
     names = sorted(path.relative_to(tmp_path / "store").as_posix() for path in (tmp_path / "store").rglob("*.*"))
     assert [name for name in names if not name.endswith(("vectors.faiss", ".json"))] == []
+
+
+def test_a_deep_check_finds_a_changed_a_missing_and_a_foreign_row_on_a_node(
+    lasting: Lasting, nodes: Any, tmp_path: Path, engine: Command
+) -> None:
+    folder, _ = lasting()
+    manifest = folder.open_current(quick=True).manifest
+    storage, name, dim = tmp_path / "storage", manifest.segments[0].name, manifest.encoder.dim
+    shutil.copytree(folder.path, storage)
+    write_settings(folder.path, nodes.address, storage)
+    place = ("-i", "toy", "--indexes", str(folder.path.parent))
+    sound = engine("verify", "--deep", *place)
+    assert "what the nodes hold agree" in sound.stdout, sound.stderr
+    path = IndexFolder(storage).get_segment_files(name).vectors
+    ids, vectors = (index := FlatIndex(path, dim)).doc_ids.copy(), np.array(index.vectors)
+    changed = vectors.copy()
+    changed[7] = vectors[8]
+    for other_ids, other in ((ids, changed), (ids[:-1], vectors[:-1]), (np.append(ids, 99), vectors[[*ids - 1, 0]])):
+        path.unlink()
+        layout.write_file(path, other_ids, dim, iter([other]))
+        found = engine("verify", "--deep", *place)
+        assert found.returncode == 3
+        assert len(re.findall(rf"node \w{{8}} at \S+, segment {name}: \S+vectors.faiss", found.stderr)) == 2

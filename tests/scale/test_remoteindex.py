@@ -24,6 +24,9 @@ class Here:
     def __init__(self, parts: Sequence[Part], dim: int) -> None:
         self.held = {str(number): SegmentedIndex([part], dim) for number, part in enumerate(parts)}
 
+    def keep_copies(self, owner: object, key: GenerationKey, names: Sequence[str]) -> None:
+        """Here, nothing is lost."""
+
     def ask(self, key: GenerationKey, names: Sequence[str], operation: str, *args: Any) -> list[Any]:
         return [OPERATIONS[operation](self.held[name], *args) for name in names]
 

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from engine.index.generations.folder import IndexFolder
+from engine.scale.cluster import Traffic
 from engine.serve.work import shelf as shelving
 from tests.conftest import segment_of
 from tests.serve.conftest import client_of
@@ -99,6 +100,14 @@ def test_times_are_counted_by_route(client: TestClient) -> None:
     buckets = [value for (name, labels), value in found.items()
                if name == "engine_request_seconds_bucket" and dict(labels)["route"] == "/api/v1/search"]  # fmt: skip
     assert buckets == sorted(buckets) and buckets[-1] == 3 and len(buckets) == 13
+
+
+def test_what_is_asked_of_a_cluster_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not [name for name, _ in figures(client) if name.startswith("engine_cluster")]
+    monkeypatch.setattr("engine.serve.metrics.read_traffic", lambda ranker: Traffic(70, 2, 1, 3, ("segment x: gone",)))
+    found, toy = figures(client), (("index", "toy"),)
+    names = ("calls_total", "retries_total", "hedges_total", "nodes", "problems")
+    assert [found[f"engine_cluster_{name}", toy] for name in names] == [70, 2, 1, 3, 1]
 
 
 def test_what_is_served_is_told(client: TestClient, library: IndexFolder) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from engine.errors import (
     AbstractNotFoundError,
     BusyError,
+    ClusterError,
     ConfigError,
     CorruptError,
     DiskFullError,
@@ -34,6 +35,7 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (AbstractNotFoundError, HTTPStatus.NOT_FOUND, "record_not_found"),
     (UnreadableQueryError, HTTPStatus.BAD_REQUEST, "unreadable_query"),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
+    (ClusterError, HTTPStatus.SERVICE_UNAVAILABLE, "cluster"),
     (NoMeshTreeError, HTTPStatus.BAD_REQUEST, "no_mesh_tree"),
     (DiskFullError, HTTPStatus.INSUFFICIENT_STORAGE, "disk_full"),
     (NotSavedError, HTTPStatus.SERVICE_UNAVAILABLE, "not_saved"),
@@ -48,6 +50,7 @@ SETTINGS = "The settings of the index can't be used; the server's log says why."
 _MESSAGES = {  # code -> message that names no files of the server
     "settings": SETTINGS,
     "disk_full": "Nothing was saved: the disk of the server is full. Ask whoever runs it to make room, then try again.",
+    "cluster": "A part of the index can't be searched now. Try again in a second, or ask whoever runs the server.",
     "not_saved": "Nothing was saved: the server can't write decisions now. Try again later, or ask whoever runs it.",
 }
 _OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
@@ -91,6 +94,6 @@ def classify_error(error: Exception) -> Failure:
         if isinstance(error, kind):
             ours = status is HTTPStatus.INTERNAL_SERVER_ERROR
             message = _MESSAGES.get(code) or (_OURS if ours else str(error))
-            wait = (("Retry-After", _RETRY_AFTER),) if isinstance(error, BusyError) else ()
+            wait = (("Retry-After", _RETRY_AFTER),) if isinstance(error, BusyError | ClusterError) else ()
             return Failure(status, code, message, wait)
     return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", _OURS)

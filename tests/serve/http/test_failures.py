@@ -8,6 +8,7 @@ from engine import errors
 from engine.errors import (
     AbstractNotFoundError,
     BusyError,
+    ClusterError,
     ConfigError,
     CorpusError,
     CorruptError,
@@ -64,6 +65,9 @@ def test_what_the_server_is_wrong_about_is_told_in_the_log_alone(error: Exceptio
 
 def test_who_asks_a_busy_server_is_told_when_to_ask_again() -> None:
     assert classify_error(BusyError("5 wait")) == Failure(503, "busy", "5 wait", (("Retry-After", "1"),))
+    failure = classify_error(ClusterError(SECRET))
+    assert (failure.status, failure.code, failure.headers) == (503, "cluster", (("Retry-After", "1"),))
+    assert SECRET not in failure.message
 
 
 @pytest.mark.parametrize("error", [ConfigError(SECRET), MissingExtraError(SECRET, "[cpu]")])
