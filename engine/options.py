@@ -17,7 +17,7 @@ from enum import StrEnum
 from operator import index as index_of
 from typing import Any, Literal, cast, get_args, get_type_hints
 
-from engine.arguments import check_ids, check_list, is_switch, show_value
+from engine.arguments import check_list, is_switch, show_value
 from engine.errors import ConfigError, UsageError
 
 _MAX_LENGTH = 10_000  # characters of one value of a filter
@@ -563,8 +563,6 @@ def _read_value(option: QueryOption, value: Any) -> Any:
         return tuple(_read_range(option.field, span) for span in _list_items(option.field, value))
     if option.kind.is_repeatable:
         items = tuple(_list_items(option.field, value))
-        if option.kind is ValueKind.IDS:
-            items = check_ids(option.field, items)
         for item in items:
             _check_text(option, item)
         return items
