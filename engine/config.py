@@ -370,6 +370,19 @@ def prepare_ray(*, loopback: bool) -> None:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # or Ray takes 127.0.0.1 for this machine's other address
 
 
+def check_ray_node() -> None:
+    """Refuse to work on a node of Ray that asks nobody for a token; call in a process of the node.
+
+    Raises:
+        ConfigError: the node was started without it.
+    """
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        raise ConfigError(
+            "a node of the cluster asks nobody for a token, so whoever reaches it can run any program on it. Start all "
+            "nodes again with RAY_AUTH_MODE=token and the token in RAY_AUTH_TOKEN"
+        )
+
+
 def check_name(name: str, what: str = "index", example: str = "-i rheumatology") -> None:
     """Refuse a name that could leave the indexes folder or that some file system can't hold.
 

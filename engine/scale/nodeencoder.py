@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.config import check_ray_node
 from engine.encode.execution.encoder import Encoder
 from engine.encode.execution.onnx import OnnxEncoder
 from engine.encode.execution.threads import get_default_layout
@@ -57,10 +58,12 @@ def open_node_encoder(setup: NodeSetup) -> Encoder:
     """Open the encoder on this node.
 
     Raises:
+        ConfigError: the node asks nobody for a token.
         EncoderMismatchError: the folder on this node holds another encoder.
         CorruptError: a file of it differs by a byte from what was exported.
         EngineError: it can't be loaded, or not on the device that was asked for.
     """
+    check_ray_node()
     folder = Path(setup.folder)
     check_encoder(folder, setup.identity)
     if setup.device != "cpu":

@@ -11,7 +11,7 @@ import pytest
 
 from engine.config import Settings
 from engine.encode.models.folder import DOCUMENTS, read_identity
-from engine.errors import CorruptError, EncoderMismatchError, SourceError
+from engine.errors import ConfigError, CorruptError, EncoderMismatchError, SourceError
 from engine.index.generations.folder import IndexFolder
 from engine.query.index import open_index
 from engine.receipts import FileReceipt
@@ -159,8 +159,20 @@ def change_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.fixture
+def on_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process be one of a node that asks for a token."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+
+
+def test_a_worker_refuses_a_node_that_asks_for_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(ConfigError, match="asks nobody for a token.*RAY_AUTH_MODE=token"):
+        UnitWorker().open(set_up(export(tmp_path), tmp_path))
+
+
 @pytest.mark.parametrize("name", [DOCUMENTS.tokenizer, DOCUMENTS.graph, DOCUMENTS.weights, "encoder.json"])
-def test_a_worker_refuses_each_changed_file(name: str, tmp_path: Path) -> None:
+def test_a_worker_refuses_each_changed_file(name: str, on_a_node: None, tmp_path: Path) -> None:
     exported = export(tmp_path)
     setup = set_up(exported, tmp_path)
     UnitWorker().open(setup)
@@ -169,14 +181,14 @@ def test_a_worker_refuses_each_changed_file(name: str, tmp_path: Path) -> None:
         UnitWorker().open(setup)
 
 
-def test_a_worker_refuses_another_encoder(tmp_path: Path) -> None:
+def test_a_worker_refuses_another_encoder(on_a_node: None, tmp_path: Path) -> None:
     exported = export(tmp_path)
     other = replace(read_identity(exported), recipe="passages")
     with pytest.raises(EncoderMismatchError, match="passages"):
         UnitWorker().open(WorkerSetup(NodeSetup(str(exported), other), str(tmp_path / "shards")))
 
 
-def test_a_worker_reads_on_in_its_file_and_refuses_another_file(tmp_path: Path) -> None:
+def test_a_worker_reads_on_in_its_file_and_refuses_another_file(on_a_node: None, tmp_path: Path) -> None:
     exported = export(tmp_path)
     rows = [{"id": str(number), "title": f"Gout {number}"} for number in range(7)]
     path = jsonl(tmp_path / "rows.jsonl", rows)
