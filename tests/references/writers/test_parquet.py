@@ -1,4 +1,4 @@
-"""Parquet: what pyarrow reads is what JSON says, with types, in blocks."""
+"""Parquet: what pyarrow reads is what JSON says, with types, in blocks, and with sockets that refuse."""
 
 import json
 import subprocess
@@ -15,6 +15,7 @@ from engine.records.abstract import Abstract
 from engine.references.formats import write
 from engine.references.values.citation import Cited
 from engine.references.writers import parquet as writer
+from tests.retrievers.conftest import no_sockets as no_sockets
 
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs the [arrow] extra")
 
