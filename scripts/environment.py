@@ -1,7 +1,8 @@
 """The virtual environment .venv with the engine in it, for quickstart and the gate. Standard library only.
 
 Where there is no NVIDIA GPU and pip can find a CPU build of torch, that build is installed: others bring gigabytes of
-CUDA. Nothing is installed again while pyproject.toml is unchanged. What pip says is in .venv/install.log.
+CUDA. The versions are those of constraints.txt, except that of torch. Nothing is installed again while that file and
+pyproject.toml are unchanged. What pip says is in .venv/install.log.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ VENV = ROOT / ".venv"
 FOLDER, ENDING = ("Scripts", ".exe") if sys.platform == "win32" else ("bin", "")  # of the commands in it
 PYTHON = VENV / FOLDER / f"python{ENDING}"
 LOG = VENV / "install.log"
+CONSTRAINTS = ROOT / "scripts" / "constraints.txt"
 CPU_TORCH = "2.13.0"  # a release of which some package indexes serve a CPU build
 SIZES = {
     "cpu": "about 2.5 GB and 5 minutes the first time (more where pip finds no CPU build of torch)",
@@ -53,17 +55,21 @@ def has_nvidia() -> bool:
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
-def dev_requirements() -> list[str]:
-    """Return the dependency group "dev" of pyproject.toml; older pips can't install groups themselves."""
+def read_group(name: str) -> list[str]:
+    """Return a dependency group of pyproject.toml; older pips can't install groups themselves."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return [requirement.replace(" ", "") for requirement in project["dependency-groups"]["dev"]]
+    return [requirement.replace(" ", "") for requirement in project["dependency-groups"][name]]
 
 
-def prepare(*, for_tests: bool) -> None:
-    """Make .venv and install the engine in it, and what the tests need; do nothing where that was done before."""
+def prepare(*, for_tests: bool, is_newest: bool = False) -> None:
+    """Make .venv and install the engine in it, and what the tests need; do nothing where that was done before.
+
+    With is_newest, pip chooses the newest versions that pyproject.toml allows.
+    """
     extra = "gpu" if has_nvidia() else "cpu"
-    engine = ["-e", f".[{extra},serve]"]
-    tests = dev_requirements() if for_tests else []
+    versions = [] if is_newest else ["-c", str(CONSTRAINTS)]
+    engine = [*versions, "-e", f".[{extra},serve]"]
+    tests = [*versions, *read_group("dev")] if for_tests else []
     if is_installed("engine", engine) and (not for_tests or is_installed("tests", tests)):
         return
     say(f"installing into .venv: {SIZES[extra]}. Log: {LOG.relative_to(ROOT)}")
@@ -72,10 +78,10 @@ def prepare(*, for_tests: bool) -> None:
     if not is_installed("engine", engine):
         if extra == "cpu":
             install_cpu_torch()
-        install(f"the engine with [{extra},serve]", engine)
+        install_versions(f"the engine with [{extra},serve]", engine)
         remember("engine", engine)
     if for_tests and not is_installed("tests", tests):
-        install("what the tests need", tests)
+        install_versions("what the tests need", tests)
         remember("tests", tests)
 
 
@@ -111,8 +117,25 @@ def cpu_build_of_torch() -> str | None:
     return None if any(need.startswith(("nvidia-", "cuda-")) for need in needs) else metadata["version"]
 
 
+def install_versions(what: str, requirements: Sequence[str]) -> None:
+    """Install; where pip can't with the constraints, say so and install what pyproject.toml allows."""
+    if requirements[0] == "-c":
+        if run_pip(what, requirements) == 0:
+            return
+        say(f"pip can't install the versions of {CONSTRAINTS.name} here: taking the newest that pyproject.toml allows")
+        requirements = requirements[2:]
+    install(what, requirements)
+
+
 def install(what: str, requirements: Sequence[str]) -> None:
-    """Run pip install with its output in the log; on a terminal the line of progress names the package at hand."""
+    """Run pip install and leave with the last lines of its log where it fails."""
+    if run_pip(what, requirements):
+        last = LOG.read_text(encoding="utf-8").splitlines()[-LAST_LINES:]
+        stop("\n".join([*last, f"pip failed; its whole output is in {LOG}"]))
+
+
+def run_pip(what: str, requirements: Sequence[str]) -> int:
+    """Run pip install with its output in the log and return its exit code; a terminal shows the package at hand."""
     started = time.monotonic()
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     print(f"== installing {what} …", end="", flush=True)
@@ -135,14 +158,12 @@ def install(what: str, requirements: Sequence[str]) -> None:
                 print(f"\r\x1b[K== installing {what} … {package[1][:40]}", end="", flush=True)
     clear = f"\r\x1b[K== installing {what} …" if sys.stdout.isatty() else ""
     print(f"{clear} {'failed' if pip.returncode else 'done'}, {time.monotonic() - started:.0f} s", flush=True)
-    if pip.returncode:
-        last = LOG.read_text(encoding="utf-8").splitlines()[-LAST_LINES:]
-        stop("\n".join([*last, f"pip failed; its whole output is in {LOG}"]))
+    return pip.returncode
 
 
 def stamp(requirements: Sequence[str]) -> str:
     """Return a hash of all that an installation depends on."""
-    content = (ROOT / "pyproject.toml").read_bytes()
+    content = (ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes()
     return hashlib.sha256(content + "\n".join([str(ROOT), *requirements]).encode()).hexdigest()
 
 

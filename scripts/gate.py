@@ -1,6 +1,7 @@
 """The whole gate, here and in CI: lint, format, types, docstrings, tests.
 
-Installs into .venv first if pyproject.toml has changed. Other arguments go to pytest: scripts/test tests/query -k score
+Installs into .venv first if pyproject.toml or scripts/constraints.txt has changed. Other arguments go to pytest:
+scripts/test tests/query -k score
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def parsed_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--slow", action="store_true", help="only what takes long: slow tests, many examples (an hour)")
     parser.add_argument("--lint", action="store_true", help="only ruff")
     parser.add_argument("--types", action="store_true", help="only mypy")
+    parser.add_argument("--newest", action="store_true", help="install without the versions of scripts/constraints.txt")
     return parser.parse_known_args()
 
 
@@ -94,7 +96,7 @@ def make_folder_in_memory() -> Path | None:
 def main() -> None:
     """Run the steps that were asked for."""
     options, arguments = parsed_arguments()
-    environment.prepare(for_tests=True)
+    environment.prepare(for_tests=True, is_newest=options.newest)
     if options.lint or options.types:
         if options.lint:
             lint()

@@ -24,8 +24,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = place / "source"
     source.mkdir()
     shutil.copytree(ROOT / "engine", source / "engine", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    (source / "docs").mkdir()
+    for name in ("pyproject.toml", "docs/package.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
     venv.create(place / "venv", with_pip=True)
     command = [place / "venv" / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", f"{source}[lite]"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)

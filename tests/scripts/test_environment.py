@@ -16,7 +16,12 @@ PIP = """#!/bin/sh
 case "$*" in
   *--report*) echo '{report}' ;;
   *"import torch"*) exit 1 ;;
-  *) echo "$*" >> {calls}; echo "Collecting numpy>=1.26"; echo "ERROR: no space left"; exit {code} ;;
+  *) echo "$*" >> {calls}; echo "Collecting numpy>=1.26"; echo "ERROR: no space left" ;;
+esac
+case "$*" in
+  *" -c "*) exit {locked} ;;
+  *--report* | *"import torch"*) ;;
+  *) exit {code} ;;
 esac
 """
 
@@ -28,18 +33,20 @@ def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[s
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "pip").touch()
     (tmp_path / "pyproject.toml").write_text('[dependency-groups]\ndev = ["pytest >= 9"]\n')
-    for name, path in {"ROOT": "", "VENV": ".venv", "PYTHON": ".venv/bin/python", "LOG": ".venv/install.log"}.items():
+    (tmp_path / "constraints.txt").write_text("pytest==9.0\n")
+    paths = {"ROOT": "", "VENV": ".venv", "PYTHON": ".venv/bin/python", "LOG": ".venv/install.log"}
+    for name, path in {**paths, "CONSTRAINTS": "constraints.txt"}.items():
         monkeypatch.setattr(environment, name, tmp_path / path)
     monkeypatch.setattr(environment, "has_nvidia", lambda: False)
 
-    def asked(*, code: int = 0, needs: tuple[str, ...] = ()) -> list[str]:
+    def asked(*, code: int = 0, locked: int = 0, needs: tuple[str, ...] = ()) -> list[str]:
         report = json.dumps({"install": [{"metadata": {"version": "2.13.0+cpu", "requires_dist": list(needs)}}]})
         python = tmp_path / ".venv" / "bin" / "python"
-        python.write_text(PIP.format(report=report, calls=calls, code=code))
+        python.write_text(PIP.format(report=report, calls=calls, code=code, locked=locked))
         python.chmod(0o755)
         lines = calls.read_text().splitlines() if calls.exists() else []
         calls.unlink(missing_ok=True)
-        return [line.split(" off ")[1] for line in lines]
+        return [line.split(" off ")[1].replace(f"{tmp_path}/", "") for line in lines]
 
     asked()
     return asked
@@ -49,39 +56,64 @@ def test_nothing_is_installed_twice(
     pip: Callable[..., list[str]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     environment.prepare(for_tests=False)
-    assert pip() == ["torch==2.13.0+cpu", "-e .[cpu,serve]"]
+    assert pip() == ["torch==2.13.0+cpu", "-c constraints.txt -e .[cpu,serve]"]
     shown = capfd.readouterr().out.splitlines()
     assert shown[0].startswith("== installing into .venv: about 2.5 GB and 5 minutes")
     assert shown[-1].startswith("== installing the engine with [cpu,serve] … done, ")
     assert "Collecting" not in "".join(shown)
     environment.prepare(for_tests=True)
-    assert pip() == ["pytest>=9"]
+    assert pip() == ["-c constraints.txt pytest>=9"]
     environment.prepare(for_tests=True)
     environment.prepare(for_tests=False)
     assert pip() == []
-    with (tmp_path / "pyproject.toml").open("a") as file:
-        file.write("# changed\n")
-    environment.prepare(for_tests=False)
-    assert pip()[-1] == "-e .[cpu,serve]"
+    for name in ("pyproject.toml", "constraints.txt"):
+        with (tmp_path / name).open("a") as file:
+            file.write("# changed\n")
+        environment.prepare(for_tests=False)
+        assert pip()[-1] == "-c constraints.txt -e .[cpu,serve]"
 
 
 def test_a_build_of_torch_with_cuda_is_not_chosen(pip: Callable[..., list[str]]) -> None:
     pip(needs=("sympy", "nvidia-cublas==13"))
     environment.prepare(for_tests=False)
-    assert pip() == ["-e .[cpu,serve]"]
+    assert pip() == ["-c constraints.txt -e .[cpu,serve]"]
 
 
 def test_a_failure_names_the_log_and_is_tried_again(
     pip: Callable[..., list[str]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pip(code=1)
+    pip(code=1, locked=1)
     with pytest.raises(SystemExit, match="1"):
         environment.prepare(for_tests=False)
     shown = capfd.readouterr().err
     assert "ERROR: no space left" in shown and f"its whole output is in {tmp_path / '.venv' / 'install.log'}" in shown
     pip()
     environment.prepare(for_tests=False)
-    assert pip()[-1] == "-e .[cpu,serve]"
+    assert pip()[-1] == "-c constraints.txt -e .[cpu,serve]"
+
+
+def test_versions_that_cannot_be_had_give_way_to_the_newest(
+    pip: Callable[..., list[str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    pip(locked=1)
+    environment.prepare(for_tests=True)
+    shown = capfd.readouterr().out
+    assert shown.count("pip can't install the versions of constraints.txt here: taking the newest") == 2
+    assert pip()[1:] == [
+        "-c constraints.txt -e .[cpu,serve]",
+        "-e .[cpu,serve]",
+        "-c constraints.txt pytest>=9",
+        "pytest>=9",
+    ]
+    environment.prepare(for_tests=True)
+    assert pip() == []
+
+
+def test_the_newest_versions_are_installed_where_they_are_asked_for(pip: Callable[..., list[str]]) -> None:
+    environment.prepare(for_tests=True)
+    pip()
+    environment.prepare(for_tests=True, is_newest=True)
+    assert pip()[-2:] == ["-e .[cpu,serve]", "pytest>=9"]
 
 
 @pytest.mark.parametrize("name", ["test", "quickstart"])
