@@ -66,10 +66,12 @@ class ClusterPlacement:
                 names |= {entry.name for entry in read_manifest(path).segments}
             except (GenerationError, OSError):
                 is_complete = False  # what is damaged here may name other segments
+        if not is_complete:
+            return
         with contextlib.suppress(EngineError):
             cluster = self._get_cluster()
             cluster.call(dict.fromkeys(cluster.list_holders(), ("drop", (keys,))), _PATIENCE)
-            if is_complete and is_remote(self._settings.storage):
+            if is_remote(self._settings.storage):
                 Storage(self._settings.storage).drop_others(kept, names)
 
     def find_problems(self, generation: Generation) -> list[str]:
