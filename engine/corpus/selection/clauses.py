@@ -1,6 +1,7 @@
 """SELECT statements, one for each filter. User input is bound, a list of values as one JSON array.
 
-Names and texts are compared as a whole, ignoring the case of ASCII letters; * matches any characters.
+Names and texts are compared as a whole, ignoring the case of ASCII letters, also as a PDF may have spelled them; *
+matches any characters.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from engine.corpus.selection.languages import list_spellings
+from engine.corpus.selection.spellings import list_copied_spellings
 from engine.corpus.storage.docsets import InYears, Selected, Some, WithTerms
 from engine.corpus.storage.store import SPACES
 from engine.corpus.storage.values import bind_text, dump_json_array
@@ -48,7 +50,7 @@ def select_years(ranges: Iterable[tuple[int | None, int | None]]) -> InYears:
 
 def select_names(kind: str, values: Iterable[str]) -> WithTerms:
     """Return the records with a term of this kind that equals one of the values."""
-    exact, patterns = _split_patterns(values)
+    exact, patterns = _split_patterns(list_copied_spellings(values))
     select = "SELECT t.id AS id FROM json_each(?) v CROSS JOIN terms t ON t.kind = ? AND t.value"
     return WithTerms(
         f"{select} = v.value UNION ALL {select} {LIKE}",
@@ -72,7 +74,7 @@ def select_authors(values: Sequence[str]) -> Some:
         raise UsageError(
             f"{len(values):,} authors were given, expected {_MAX_AUTHORS} at most. Filter by a file of ids instead"
         )
-    return Some(tuple(_select_author(value) for value in values))
+    return Some(tuple(_select_author(value) for value in list_copied_spellings(values)))
 
 
 def _select_author(value: str) -> WithTerms:
@@ -118,13 +120,13 @@ def select_outer_authors(value: str, *, first: bool) -> Selected:
 
 def select_languages(values: Iterable[str]) -> WithTerms:
     """Return the records in one of these languages, in any spelling."""
-    return select_names("language", [spelling for value in values for spelling in list_spellings(value)])
+    return select_names("language", [one for value in list_copied_spellings(values) for one in list_spellings(value)])
 
 
 def select_sources(values: Iterable[str]) -> Selected:
     """Return the records that a file with such a name or format gave first or last."""
     select = f"SELECT c.doc_id AS id FROM json_each(?) v CROSS JOIN sources s ON s.name {LIKE} OR s.format {LIKE}"
-    patterns = dump_json_array([_build_pattern(value) for value in values])
+    patterns = dump_json_array([_build_pattern(value) for value in list_copied_spellings(values)])
     return Selected(
         f"{select} CROSS JOIN contributions c ON c.source_id = s.id"
         f" UNION ALL {select} CROSS JOIN contributions c ON c.spoken = s.id",
@@ -138,7 +140,7 @@ def select_texts(column: str, values: Iterable[str]) -> Selected:
         "WITH v AS MATERIALIZED (SELECT value FROM json_each(?))"
         f" SELECT a.id AS id FROM abstracts a CROSS JOIN v ON a.{column} {LIKE}"
         f" AND NOT {_BLANK.format(column=f'a.{column}')}",
-        (dump_json_array([_build_pattern(value) for value in values]),),
+        (dump_json_array([_build_pattern(value) for value in list_copied_spellings(values)]),),
     )
 
 
@@ -147,7 +149,7 @@ def select_notes(values: Iterable[str]) -> Selected:
     return Selected(
         f"SELECT a.id AS id FROM abstracts a CROSS JOIN json_each(a.notes) n CROSS JOIN json_each(?) v"
         f" WHERE a.notes <> '[]' AND n.value {LIKE}",
-        (dump_json_array([_build_pattern(f"*{value}*") for value in values]),),
+        (dump_json_array([_build_pattern(f"*{value}*") for value in list_copied_spellings(values)]),),
     )
 
 

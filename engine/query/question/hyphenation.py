@@ -9,24 +9,33 @@ from collections.abc import Callable
 _DIVIDED = re.compile(r"(?<![\w-])([^\W\d_]{2,})[-\u00ad\u2010\u2011](\s*)([^\W\d_]{2,})(?![\w-])")
 
 
-def join_divided_words(text: str, is_known: Callable[[str], bool]) -> tuple[str, tuple[str, ...]]:
-    r"""Return a text with its divided words joined, and notes on them.
+def join_divided_words(text: str, count: Callable[[str], int]) -> tuple[str, tuple[str, ...]]:
+    r"""Return a text with its divided words joined, and notes on them; count tells how many records hold a word.
 
-    A word is joined if records hold it whole. Without a blank behind the hyphen, one of its parts must be in no record,
-    too, so that a compound stays as it is.
+    A word is joined if records hold it whole, and more of them than hold its parts with a hyphen. In that case only the
+    blank is dropped. Without a blank behind the hyphen, one of its parts must be in no record, too, so that a compound
+    stays as it is.
 
-    >>> known = {"arthritis", "anti", "inflammatory", "antiinflammatory"}.__contains__
-    >>> join_divided_words("anti-inflammatory drugs in arth-\nritis", known)
+    >>> count = {"arthritis": 9, "anti": 5, "inflammatory": 5, "anti-inflammatory": 5, "antiinflammatory": 1}
+    >>> join_divided_words("anti-\n inflammatory drugs in arth-\nritis", lambda word: count.get(word, 0))
     ('anti-inflammatory drugs in arthritis', ('"arth-ritis" is read as "arthritis"',))
     """
     notes: list[str] = []
 
     def join(found: re.Match[str]) -> str:
         first, blank, second = found.groups()
-        whole = first + second
-        if not is_known(whole) or (not blank and is_known(first) and is_known(second)):
+        whole, compound = first + second, f"{first}-{second}"
+        n_whole = count(whole)
+        if not blank:
+            is_divided = n_whole > 0 and not (count(first) and count(second))
+        else:
+            n_compound = count(compound)
+            if n_compound > n_whole:
+                return compound
+            is_divided = n_whole > 0
+        if not is_divided:
             return found[0]
-        notes.append(f'"{first}-{second}" is read as "{whole}"')
+        notes.append(f'"{compound}" is read as "{whole}"')
         return whole
 
     return _DIVIDED.sub(join, text), tuple(dict.fromkeys(notes))

@@ -16,6 +16,7 @@ from engine.options import FILTERS, Filters
 from engine.phrases import pluralize
 from engine.query.opening.generation import OpenGeneration
 from engine.query.question.filterwords import describe_filters
+from engine.query.question.hyphenation import join_divided_words
 from engine.query.question.plan import Question
 from engine.records.answer import Obstacle
 from engine.records.generation import DocIds
@@ -73,7 +74,8 @@ def _list_filters(snapshot: OpenGeneration, filters: Filters) -> Iterator[_Condi
 
 def _list_words(snapshot: OpenGeneration, question: Question) -> Iterator[_Condition]:
     """Yield what the text of a question requires."""
-    search = read_search(question.query.text) if question.is_search else None
+    text, _ = join_divided_words(question.query.text, lambda word: snapshot.get_words().count_records(Term(word)))
+    search = read_search(text) if question.is_search else None
     if search is not None:
         yield from _list_parts(snapshot, search)
     elif question.query.mode != "semantic":

@@ -59,10 +59,10 @@ def read_question(
         UsageError: an invalid filter, or no word to search for.
         ConfigError: a filter by the MeSH tree without its file.
     """
-    if not is_plain and (search := read_search(query.text)) is not None:
-        return _read_search(snapshot, query, search, only)
+    whole, joined = join_divided_words(query.text, lambda word: snapshot.get_words().count_records(Term(word)))
+    if not is_plain and (search := read_search(whole)) is not None:
+        return _read_search(snapshot, query, search, only, joined)
     is_hybrid = query.mode == "hybrid"
-    whole, joined = join_divided_words(query.text, lambda word: snapshot.get_words().count_records(Term(word)) > 0)
     wording = parse_wording(whole, prefer_phrases=is_hybrid)
     _check_words(query, wording)
     allowed = snapshot.get_words().find_allowed(wording) if is_hybrid else None
@@ -71,8 +71,12 @@ def read_question(
     return _restrict(snapshot, Question(query, wording, clean_text(text), allowed, (), (), notes), only)
 
 
-def _read_search(snapshot: OpenGeneration, query: Query, search: Search, only: DocIds | None) -> Question:
+def _read_search(
+    snapshot: OpenGeneration, query: Query, search: Search, only: DocIds | None, joined: Sequence[str]
+) -> Question:
     """Resolve a query whose text is a Boolean search, which restricts the hits in every mode.
+
+    joined: notes on words that the end of a line had divided.
 
     Raises:
         UsageError: nothing in it can be looked up, or it only says what to leave out.
@@ -85,7 +89,7 @@ def _read_search(snapshot: OpenGeneration, query: Query, search: Search, only: D
         )
     found = snapshot.find_matches(search)
     text = clean_text(wording.text)
-    question = Question(query, wording, text, found.doc_ids, (), (), (*found.notes, *notes), is_search=True)
+    question = Question(query, wording, text, found.doc_ids, (), (), (*joined, *found.notes, *notes), is_search=True)
     return _restrict(snapshot, question, only)
 
 

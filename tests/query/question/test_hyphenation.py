@@ -29,9 +29,30 @@ KNOWN = {"arthritis", "anti", "inflammatory", "antiinflammatory", "state", "art"
     ],
 )
 def test_a_word_is_joined_if_records_hold_it_whole(text: str, read: str) -> None:
-    found, notes = join_divided_words(text, lambda word: word.lower() in KNOWN)
+    found, notes = join_divided_words(text, lambda word: int(word.lower() in KNOWN))
     assert found == read
     assert bool(notes) == (text != read)
+
+
+def test_a_compound_that_more_records_hold_only_loses_the_end_of_the_line() -> None:
+    counts = {"follow-up": 510, "followup": 10, "osteo-arthritis": 1, "osteoarthritis": 285}
+    found = join_divided_words("follow-\nup of osteo-\r\n  arthritis", lambda word: counts.get(word, 0))
+    assert found == ("follow-up of osteoarthritis", ('"osteo-arthritis" is read as "osteoarthritis"',))
+
+
+def test_boolean_searches_pasted_from_a_pdf_are_those_that_were_printed(
+    toy: IndexFolder, add: Callable[..., Report]
+) -> None:
+    add({"id": "pdf", "title": "Official osteochondritis fibrosis"})
+    with open_index(toy.path) as index:
+        for text in (
+            "osteochon-\ndritis AND fibrosis",
+            '"osteochon-\r\n dritis fibrosis"[ti]',
+            "osteochon- dritis[tiab]",
+        ):
+            answer = index.ask(Query(text, mode="keyword"))
+            assert [hit.id for hit in answer.hits] == ["pdf"], text
+            assert '"osteochon-dritis" is read as "osteochondritis"' in answer.notes
 
 
 def test_questions_pasted_from_a_pdf_are_answered_and_the_change_is_told(
