@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import EngineError, UsageError
-from engine.options import Query
+from engine.options import Query, ValueKind
 from engine.query.batches import answer_each
 from engine.query.index import Index
 from engine.query.seeds.suggestion import MAX_KNOWN
@@ -28,9 +28,11 @@ from engine.serve.api.bodies import (
 from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.request.decisions import allow_own, find_reviewer, read_limits
 from engine.serve.request.parameters import (
+    BOOLEANS,
     CITED_RECORD,
     FILTERS,
     INDEX,
+    NUMBERS,
     QUERY,
     QUESTION,
     RANKING,
@@ -156,6 +158,7 @@ async def search_batch(request: Request) -> Response:
     queries = content.pop("queries")
     common = list_pairs(content)
     name = RequestValues(common, BATCH).get_text("i")
+    _check_types(content, BATCH)
     index = get_site(request).shelf.get_index(name)
     batch = [_read_batch_query(query, number, common) for number, query in enumerate(queries, 1)]
     if (n := sum(query.top_k for query in batch)) > MAX_BATCH_HITS:
@@ -218,11 +221,38 @@ def _read_batch_query(item: object, number: int, common: list[tuple[str, str]]) 
         names = {name for name, _ in own}
         rest = [(name, value) for name, value in common if name not in names and name != "i"]
         query = read_query(RequestValues([*own, *rest], QUERY))
+        _check_types(content, QUERY)
         if not query.text:
             raise UsageError("q is missing or blank")
         return query
     except EngineError as err:
         raise UsageError(f"query {number} of the batch: {err}") from err
+
+
+def _check_types(content: Mapping[str, Any], parameters: Iterable[Parameter]) -> None:
+    """Check that the values of a JSON object have the types that the OpenAPI document states; null is ignored.
+
+    Raises:
+        UsageError: another type, or a list for a parameter that has one value.
+    """
+    for parameter in parameters:
+        value = content.get(parameter.name)
+        noun, types = _get_types(parameter.kind)
+        for item in value if isinstance(value, list) and parameter.kind.is_repeatable else [value]:
+            is_right = isinstance(item, types) and isinstance(item, bool) == (types is bool)
+            if item is not None and not is_right:
+                raise UsageError(f"{parameter.name} is {json.dumps(item)[:80]}, expected {noun}")
+
+
+def _get_types(kind: ValueKind) -> tuple[str, Any]:
+    """Return what a JSON value of a kind of parameter must be, in words and as types of Python."""
+    if kind in BOOLEANS:
+        return "true or false", bool
+    if kind in NUMBERS:
+        return "a number", (int, float)
+    if kind in (ValueKind.YEARS, ValueKind.IDS):
+        return "a text, a whole number or a list of these", (str, int)
+    return "a text or a list of texts" if kind is ValueKind.NAMES else "a text", str
 
 
 def list_pairs(content: Mapping[str, Any]) -> list[tuple[str, str]]:

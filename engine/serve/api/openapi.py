@@ -127,10 +127,11 @@ def _build_operation(operation: Operation) -> Schema:
 
 def _build_batch_operation() -> Schema:
     """Return what the document says about the batch."""
-    common = {parameter.name: schemas.build_parameter_schema(parameter) for parameter in handlers.BATCH}
-    own = {parameter.name: schemas.build_parameter_schema(parameter) for parameter in QUERY}
+    common = {parameter.name: schemas.build_body_schema(parameter) for parameter in handlers.BATCH}
+    own = {parameter.name: schemas.build_body_schema(parameter) for parameter in QUERY}
+    text = next(schemas.build_parameter_schema(parameter) for parameter in QUERY if parameter.name == "q")
+    own["q"] = text | {"minLength": 1, "pattern": r"\S"}
     query = schemas.build_object(own, optional=set(own) - {"q"})
-    own["q"] = own["q"] | {"minLength": 1}
     queries = {"type": "array", "items": {"anyOf": [own["q"], query]}, "minItems": 1, "maxItems": MAX_BATCH}
     body = schemas.build_object(common | {"queries": queries}, optional=common)
     operation = Operation(f"{ROOT}/batch", handlers.search_batch, (), ("Batch",), Audience.PROGRAMS)

@@ -116,6 +116,11 @@ def build_argument_schema(parameter: Parameter) -> Schema:
     return schema | {"description": parameter.help}
 
 
+def build_body_schema(parameter: Parameter) -> Schema:
+    """Return the schema of a parameter in a JSON body: as of a tool argument; null stands for nothing."""
+    return _allow_null(build_argument_schema(parameter))
+
+
 def build_query_parameter(parameter: Parameter) -> Schema:
     """Return the OpenAPI object of a parameter in the URL."""
     return {

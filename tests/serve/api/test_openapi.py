@@ -383,9 +383,23 @@ def test_a_batch_is_what_the_document_says(client: TestClient, document: dict[st
     for bad in ({"queries": []}, {"queries": ["a"] * 65}, {}, {"queries": ["a"], "zzz": 1}, {"queries": [""]},
                 {"queries": [{"n": 3}]}, {"queries": ["a"], "n": 0}, {"queries": ["a"], "q": "b"},
                 {"queries": [{"q": "a", "i": "toy"}]}, {"queries": ["a" * (MAX_TEXT + 1)]}, {"queries": [3]},
-                {"queries": ["a"], "mode": "nope"}, {"queries": [{"q": "a", "weight": 2}]}):  # fmt: skip
+                {"queries": ["a"], "mode": "nope"}, {"queries": [{"q": "a", "weight": 2}]}, {"queries": [" "]},
+                {"queries": [{"q": 5}]}, {"queries": [{"q": ""}]}, {"queries": [{"q": None}]}):  # fmt: skip
         assert not validator.is_valid(bad), bad
         assert client.post("/api/v1/batch", json=bad).status_code == 400, bad
+    for name, good, wrong in (
+        ("where", ["year > 1"], [5, True, ["year > 1"], {}]),
+        ("year", ["2000-", 2000, [2000, "2001"]], [True, 2000.5, [[2000]]]),
+        ("journal", ["Gut", ["Gut"]], [5, [5], True]),
+        ("n", [3, 3.0], ["3", [3], True, 3.5]),
+        ("retracted", [True, False], ["true", 1, [True]]),
+        ("mode", ["hybrid"], [["hybrid"], 1]),
+    ):
+        for values, is_good in (([None, *good], True), (wrong, False)):
+            for value in values:
+                for asked in ({"queries": ["a"], name: value}, {"queries": [{"q": "a", name: value}]}):
+                    assert validator.is_valid(asked) == is_good, asked
+                    assert (client.post("/api/v1/batch", json=asked).status_code == 200) == is_good, asked
 
 
 def test_a_status_with_a_night_is_what_the_document_says(fresh: IndexFolder, document: dict[str, Any]) -> None:
