@@ -94,5 +94,6 @@ def check_whole(name: str, value: Any, low: float, high: float | None = None) ->
         number = None
     if number is None or number < low or (high is not None and number > high):
         expected = f"from {low:,g}" if high is None else f"from {low:,g} to {high:,g}"
-        raise UsageError(f"{name} is {show_value(value)}, expected a whole number {expected}")
+        shown = show_value(value) if number is None else f"{number:,}"
+        raise UsageError(f"{name} is {shown}, expected a whole number {expected}")
     return number

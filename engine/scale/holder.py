@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config import check_ray_node
 from engine.errors import CorruptError, EngineError, GenerationError
 from engine.index.generations import manifest as manifests
 from engine.index.generations.folder import Generation
@@ -65,7 +66,13 @@ class Holder:
     """The segments that one node has open. Ray runs its methods in several threads."""
 
     def __init__(self, storage: str, cache_bytes: int) -> None:
-        """Keep where the files are, and how many bytes of an object store this node may copy."""
+        """Keep where the files are, and how many bytes of an object store this node may copy.
+
+        Raises:
+            ConfigError: this node asks nobody for a token, or the address of the files can't be used.
+            ClusterError: this node has no folder for a cache.
+        """
+        check_ray_node()
         self._files = NodeFiles(storage, cache_bytes)
         self._lock = threading.Lock()
         self._opening: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by segment
