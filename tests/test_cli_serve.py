@@ -146,6 +146,14 @@ def test_a_signal_ends_the_server_with_its_code(indexes: Path, number: signal.Si
             found.connect().close()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="this system has no bus errors")
+def test_the_end_by_a_bus_error_is_in_the_log(indexes: Path) -> None:
+    with serving(indexes, is_new=True) as found:
+        found.process.send_signal(signal.SIGBUS)  # as where a file was cut off below the server
+        assert found.process.wait(timeout=10) == -signal.SIGBUS
+        assert "Fatal Python error: Bus error" in found.said
+
+
 def test_an_answer_under_way_is_finished_before_the_end(indexes: Path) -> None:
     patch = """
 from engine.serve.work import desk

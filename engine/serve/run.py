@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import signal
 import socket
 import sys
@@ -74,6 +75,8 @@ def serve(
         EngineError: the address is in use, or an index can't be opened.
         KeyboardInterrupt: SIGINT ended the server.
     """
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):  # no stream of this system
+        faulthandler.enable(all_threads=False)  # else a file that is cut off below the server ends it without a line
     if review is not None:  # work goes on in the background
         sys.setswitchinterval(_SWITCH_SECONDS)
     proxy = build_proxy_rules(address.root_path, address.proxies)

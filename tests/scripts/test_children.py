@@ -20,6 +20,7 @@ PROGRAMS = [
 
 def test_programs_are_found() -> None:
     assert {name for name, _ in PROGRAMS} == {
+        "bench_cluster.py",
         "bench_collect.py",
         "bench_readers.py",
         "bench_segments.py",

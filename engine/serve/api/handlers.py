@@ -239,6 +239,7 @@ def _check_types(content: Mapping[str, Any], parameters: Iterable[Parameter]) ->
         value = content.get(parameter.name)
         noun, types = _get_types(parameter.kind)
         for item in value if isinstance(value, list) and parameter.kind.is_repeatable else [value]:
+            item = int(item) if isinstance(item, float) and item.is_integer() else item  # 3.0 is a whole number
             is_right = isinstance(item, types) and isinstance(item, bool) == (types is bool)
             if item is not None and not is_right:
                 raise UsageError(f"{parameter.name} is {json.dumps(item)[:80]}, expected {noun}")

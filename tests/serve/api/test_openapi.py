@@ -389,7 +389,7 @@ def test_a_batch_is_what_the_document_says(client: TestClient, document: dict[st
         assert client.post("/api/v1/batch", json=bad).status_code == 400, bad
     for name, good, wrong in (
         ("where", ["year > 1"], [5, True, ["year > 1"], {}]),
-        ("year", ["2000-", 2000, [2000, "2001"]], [True, 2000.5, [[2000]]]),
+        ("year", ["2000-", 2000, 2000.0, [2000, "2001"]], [True, 2000.5, [[2000]]]),
         ("journal", ["Gut", ["Gut"]], [5, [5], True]),
         ("n", [3, 3.0], ["3", [3], True, 3.5]),
         ("retracted", [True, False], ["true", 1, [True]]),
