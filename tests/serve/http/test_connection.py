@@ -287,8 +287,9 @@ def test_one_address_keeps_few_idle_connections(indexes: Path) -> None:
     patch = "from engine.serve.http import connection\nconnection.MAX_IDLE, connection.IDLE_SECONDS = 3, 0.0\n"
     with serving(indexes, patch=patch) as server:
         lines = [server.connect() for _ in range(3)]
-        lines[0].sendall(server.head("GET /healthz"))
-        assert next_answer(lines[0]).endswith(b"ok\n")  # now the youngest
+        for line in (lines[1], lines[2], lines[0]):  # from the oldest to the youngest, once the server knows all
+            line.sendall(server.head("GET /healthz"))
+            assert next_answer(line).endswith(b"ok\n")
         with server.connect() as more:
             more.sendall(server.head("GET /healthz"))
             assert next_answer(more).endswith(b"ok\n")
