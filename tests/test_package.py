@@ -59,9 +59,8 @@ def installed(request: pytest.FixtureRequest, release: Path, tmp_path_factory: p
     extras = f"abstract-engine[lite,serve] @ {path.as_uri()}"
     pip = [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", extras]
     pip += ["-c", ROOT / "scripts" / "constraints.txt"]
-    done = subprocess.run(
-        pip, capture_output=True, text=True, cwd=place, env={**os.environ, "PATH": str(place / "bin")}
-    )
+    shell = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PATH": str(place / "bin")}
+    done = subprocess.run(pip, capture_output=True, text=True, cwd=place, env=shell)
     assert done.returncode == 0, done.stderr
     return place / "bin"
 
@@ -99,7 +98,7 @@ def test_it_indexes_the_sample_searches_and_updates_at_night(run_there: Run, ins
     assert "125 abstracts" in done
     assert len(run_there("search", "gout", "-i", "sample", "-n", "3").splitlines()) == 3
     jsonl(tmp_path / "new.jsonl", [{"id": "new", "title": "New"}])
-    (tmp_path / "indexes" / "sample" / "index.toml").write_text('[[sources]]\npath = "new.jsonl"\n')
+    (tmp_path / "indexes" / "sample" / "index.toml").write_text('[[sources]]\npath = "../../new.jsonl"\n')
     assert "1 added" in run_there("nightly", "sample", "--offline")
     assert "ExecStart=" + str(installed / "engine") in run_there("nightly", "sample", "--print-systemd")
     assert "126" in run_there("status", "-i", "sample")
@@ -115,7 +114,7 @@ def test_it_serves_pages_and_answers(run_there: Run, installed: Path, tmp_path: 
         while not (found := re.search(r"^(http://127\.0\.0\.1:[0-9]+)/ serves ", output.read_text(), re.MULTILINE)):
             assert server.poll() is None, output.read_text()
             time.sleep(0.1)
-        for path in ("/", "/static/style.css", "/api/toy/search?q=gout"):
+        for path in ("/", "/static/style.css", "/api/v1/search?q=gout"):
             with urllib.request.urlopen(found[1] + path, timeout=30) as answer:
                 assert answer.status == 200 and answer.read(), path
     finally:
