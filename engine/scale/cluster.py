@@ -133,7 +133,7 @@ class Cluster:
             threading.Thread(target=_watch_nodes, args=(weakref.ref(self),), daemon=True).start()
 
     def restore_copies(self) -> None:
-        """Let each node open what it should hold, unless it is still at it."""
+        """Let each node open what it should hold, unless its last call for that has not ended."""
         if not self._ray.is_initialized():
             return
         self._refresh(0.0)
@@ -149,7 +149,7 @@ class Cluster:
                 self._settling[node] = self._holders[node].settle.remote(share)
 
     def _has_settled(self, node: str) -> bool:
-        """Return whether a node is done with what it was told to hold, and note what it can't open."""
+        """Return whether the last call to a node has ended, and note the segments that it can't open."""
         call = self._settling.get(node)
         if call is None:
             return True
@@ -240,7 +240,7 @@ class Cluster:
             state.pending[call_ref] = (node, names, now)
 
     def _count_repeat(self, state: _Round, name: str) -> None:
-        """Count a segment that is asked for again: a hedge while a node is at it, else a retry."""
+        """Count a segment that is asked for again: a hedge while another node has not answered, else a retry."""
         if name not in state.repeated:
             return
         with self._lock:
@@ -318,7 +318,7 @@ class Cluster:
         return made.remote(self.settings.storage, self.settings.cache_bytes)
 
     def _build_error(self, state: _Round, seconds: float) -> ClusterError | BusyError:
-        """Build the error for segments that no node answered for: a BusyError if none failed and some are at it."""
+        """Build the error for segments that no node answered for: a BusyError if none failed and some still work."""
         if state.pending and not state.problem:
             return BusyError(
                 f"the nodes of the cluster {self._place} are behind: no answer for {', '.join(state.left[:5])} within "

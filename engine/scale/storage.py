@@ -55,7 +55,10 @@ class Storage:
             raise ConfigError(f"ray.storage is {address!r}: {err}. Expected a folder, or s3://BUCKET/FOLDER") from err
 
     def write_generation(self, generation: Generation) -> _UploadCounts:
-        """Copy what nodes need of a generation, its manifest last. What is there with the same size is kept.
+        """Copy what nodes need of a generation, its manifest last.
+
+        Files of segments that are there with the same size are kept. Those of the generation itself are always
+        written: after a run that failed, another one has the same number.
 
         Raises:
             ClusterError: the storage can't be read or written.
@@ -63,7 +66,7 @@ class Storage:
         copied = n_bytes = kept = 0
         for name, source in _list_needed(generation):
             size = source.stat().st_size
-            if self._read_size(name) == size:
+            if name.startswith("segments/") and self._read_size(name) == size:
                 kept += 1
                 continue
             with self._report_errors(name):
