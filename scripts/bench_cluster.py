@@ -158,8 +158,8 @@ def time_cold_start(cluster: Any, large: Path, rounds: int) -> dict[str, Any]:
     """
     import ray
 
-    from engine.scale.cluster import Cluster, ClusterSettings
-    from engine.scale.remoteindex import RemoteIndex
+    from engine.scale.ranking.cluster import Cluster, ClusterSettings
+    from engine.scale.ranking.remoteindex import RemoteIndex
 
     generation = IndexFolder(large).open_current(quick=True)
     settings = ClusterSettings(cluster.address, str(large))

@@ -28,8 +28,8 @@ from engine.progress import Progress
 from engine.query.index import open_index
 from engine.records.abstract import Abstract
 from engine.reindex.intake.sources import Source
-from engine.scale.job import encode_sources
-from engine.scale.nodeencoder import NodeSetup, open_node_encoder
+from engine.scale.encoding.job import encode_sources
+from engine.scale.encoding.nodeencoder import NodeSetup, open_node_encoder
 
 
 def silent(*_: Any) -> None:

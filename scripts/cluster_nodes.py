@@ -62,7 +62,7 @@ def choose_node(cluster: Any, folder: Path, segment: str) -> Any:
     Raises:
         ClusterError: none of the nodes is.
     """
-    from engine.scale.cluster import Cluster, ClusterSettings
+    from engine.scale.ranking.cluster import Cluster, ClusterSettings
 
     first = Cluster(ClusterSettings(cluster.address, str(folder))).choose_nodes(segment)[0]
     for node in cluster.worker_nodes:

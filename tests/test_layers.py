@@ -77,7 +77,7 @@ OWNERS = {
 NETWORK = {"urllib.request", "http.client", "ftplib", "ssl", "urllib3", "requests", "httpx", "aiohttp", "smtplib"}
 FORBIDDEN = {"pickle", "marshal", "shelve", "pandas"}
 # What not every system has, or does in another way: only engine/platform.py may use it.
-APART = {"fcntl", "msvcrt", "resource", "pwd", "grp", "termios", "ctypes", "pty", "tty", "winreg"}
+FOREIGN = {"fcntl", "msvcrt", "resource", "pwd", "grp", "termios", "ctypes", "pty", "tty", "winreg"}
 CALLS = {
     "os": frozenset(
         """
@@ -244,8 +244,8 @@ def find_foreign(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Import(names):
-                yield from (alias.name for alias in names if alias.name in APART)
-            case ast.ImportFrom(str(name)) if name in APART:
+                yield from (alias.name for alias in names if alias.name in FOREIGN)
+            case ast.ImportFrom(str(name)) if name in FOREIGN:
                 yield name
             case ast.Attribute(ast.Name(module), name) if name in CALLS.get(module, ()) or name.startswith("O_"):
                 yield f"{module}.{name}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.index.generations.vectors import OpenRanker
     from engine.index.search.ranker import Ranker
     from engine.reindex.encoding.encoders import Choice, OpenEncoder
-    from engine.scale.cluster import Cluster, ClusterSettings, Traffic
+    from engine.scale.ranking.cluster import Cluster, ClusterSettings, Traffic
 
 
 def open_index(
@@ -70,7 +70,7 @@ def choose_placement(folder: Path) -> Placement | None:
     cluster = load_cluster_settings(folder)
     if cluster is None:
         return None
-    from engine.scale.clusterplacement import ClusterPlacement
+    from engine.scale.placement.clusterplacement import ClusterPlacement
 
     return ClusterPlacement(cluster)
 
@@ -86,7 +86,7 @@ def choose_encoder(folder: Path) -> OpenEncoder | None:
     cluster = load_cluster_settings(folder)
     if cluster is None:
         return None
-    from engine.scale.nodefiles import is_remote
+    from engine.scale.nodes.nodefiles import is_remote
 
     return None if is_remote(cluster.storage) else partial(_open_encoder, cluster)
 
@@ -97,8 +97,8 @@ def _open_encoder(cluster: ClusterSettings, choice: Choice, exported: Path, devi
     Raises:
         EngineError: as ClusterEncoder.
     """
-    from engine.scale.clusterencoder import ClusterEncoder, ClusterEncoderSettings
-    from engine.scale.nodeencoder import NodeSetup
+    from engine.scale.encoding.clusterencoder import ClusterEncoder, ClusterEncoderSettings
+    from engine.scale.encoding.nodeencoder import NodeSetup
 
     there = Path(cluster.storage, *exported.parts[-2:])
     setup = NodeSetup(str(there), choice.identity, exact=choice.is_exact)
@@ -107,7 +107,7 @@ def _open_encoder(cluster: ClusterSettings, choice: Choice, exported: Path, devi
 
 def read_traffic(ranker: Ranker) -> Traffic | None:
     """Return what this process has asked of the cluster that ranks an index; None: it ranks itself."""
-    from engine.scale.remoteindex import RemoteIndex
+    from engine.scale.ranking.remoteindex import RemoteIndex
 
     return ranker.cluster.traffic if isinstance(ranker, RemoteIndex) else None
 
@@ -121,7 +121,7 @@ def load_cluster_settings(folder: Path) -> ClusterSettings | None:
     settings = Settings.load(folder)
     if settings.backend == "local":
         return None
-    from engine.scale.cluster import ClusterSettings
+    from engine.scale.ranking.cluster import ClusterSettings
 
     storage = settings.ray_storage or str(folder.absolute())
     cache_bytes = int(settings.ray_cache_gb * 1e9)
@@ -136,8 +136,8 @@ class _Opener:
     clusters: list[Cluster] = field(default_factory=list)  # one, once connected
 
     def __call__(self, generation: Generation, before: Ranker | None) -> Ranker:
-        from engine.scale.cluster import Cluster
-        from engine.scale.remoteindex import RemoteIndex
+        from engine.scale.ranking.cluster import Cluster
+        from engine.scale.ranking.remoteindex import RemoteIndex
 
         if not self.clusters:
             self.clusters.append(Cluster(self.settings))

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from engine.index.generations.folder import IndexFolder
-from engine.scale.cluster import Traffic
+from engine.scale.ranking.cluster import Traffic
 from engine.serve.work import shelf as shelving
 from tests.conftest import segment_of
 from tests.serve.conftest import client_of

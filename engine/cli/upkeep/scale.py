@@ -45,7 +45,7 @@ def encode(config: Config, sources: tuple[Path, ...], kind: str | None, re_encod
     """
     from engine.index.generations.folder import IndexFolder
     from engine.reindex.intake.sources import Source
-    from engine.scale.job import encode_sources
+    from engine.scale.encoding.job import encode_sources
 
     folder = IndexFolder(config.find_target())
     settings = Settings.load(folder.path)
@@ -75,8 +75,8 @@ def show_cluster(config: Config, as_object: bool) -> None:
     engine scale status -i pubmed
     """
     from engine.index.generations.folder import IndexFolder
-    from engine.scale.clusterstatus import format_cluster_status, read_cluster_status
     from engine.scale.opening import load_cluster_settings
+    from engine.scale.placement.clusterstatus import format_cluster_status, read_cluster_status
 
     folder = IndexFolder(config.find_existing())
     cluster = load_cluster_settings(folder.path)

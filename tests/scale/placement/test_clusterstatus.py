@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from engine.index.generations.folder import IndexFolder
-from engine.scale.cluster import ClusterSettings
-from engine.scale.clusterplacement import ClusterPlacement
+from engine.scale.placement.clusterplacement import ClusterPlacement
+from engine.scale.ranking.cluster import ClusterSettings
 from tests.conftest import Command, Lasting
-from tests.scale.test_cluster import write_settings
+from tests.scale.ranking.test_cluster import write_settings
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ import pytest
 from engine.errors import EncoderError
 from engine.index.generations.folder import IndexFolder
 from engine.reindex.generation.verify import verify
-from engine.scale import job
-from engine.scale.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
+from engine.scale.encoding import job
+from engine.scale.encoding.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
 from tests.conftest import SAMPLE
-from tests.scale.test_job import encode, index, make_folder, read_vectors
+from tests.scale.encoding.test_job import encode, index, make_folder, read_vectors
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +31,9 @@ DRIVER = """
 import sys
 from pathlib import Path
 from engine.index.generations.folder import IndexFolder
-from engine.scale import job
-from tests.scale.test_job import encode
-from tests.scale.test_jobkills import FILE, RECORDS, Noting
+from engine.scale.encoding import job
+from tests.scale.encoding.test_job import encode
+from tests.scale.encoding.test_jobkills import FILE, RECORDS, Noting
 job.UnitWorker, job._RECORDS = Noting, RECORDS
 encode(IndexFolder(Path(sys.argv[1])), [FILE])
 """

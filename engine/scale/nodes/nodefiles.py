@@ -20,7 +20,7 @@ from engine.index.generations.tombstones import read_tombstones
 from engine.platform import replace_path
 from engine.receipts import FileReceipt
 from engine.records.generation import Manifest, SegmentEntry, SegmentReceipt
-from engine.scale.storage import SEARCHED, Storage
+from engine.scale.nodes.storage import SEARCHED, Storage
 
 
 class NodeFiles:

@@ -14,8 +14,8 @@ from engine.index.generations.folder import Generation, IndexFolder
 from engine.index.generations.segment import Segment
 from engine.index.generations.vectors import open_part
 from engine.receipts import FileReceipt
-from engine.scale.nodefiles import NodeFiles
-from engine.scale.storage import Storage
+from engine.scale.nodes.nodefiles import NodeFiles
+from engine.scale.nodes.storage import Storage
 from tests.conftest import Lasting
 
 pytest.importorskip("fsspec", reason="needs the [ray] extra: fsspec is not installed")

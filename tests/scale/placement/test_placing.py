@@ -21,10 +21,10 @@ from engine.query.index import open_index as open_locally
 from engine.records.answer import Answer
 from engine.reindex.generation.order import Report
 from engine.reindex.runs.rollback import roll_back
-from engine.scale.cluster import ClusterSettings
-from engine.scale.clusterplacement import ClusterPlacement
+from engine.scale.placement.clusterplacement import ClusterPlacement
+from engine.scale.ranking.cluster import ClusterSettings
 from tests.conftest import Lasting, jsonl
-from tests.scale.test_cluster import wait_for, write_settings
+from tests.scale.ranking.test_cluster import wait_for, write_settings
 
 QUERIES = (Query("gout", mode="semantic"), Query("gout and colchicine"))
 KEPT = 100  # generations, so that each can be asked again
@@ -36,7 +36,7 @@ from engine.index.generations.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.reindex.generation.order import Order
 from engine.reindex.runs.run import index_sources
-from engine.scale.cluster import Cluster
+from engine.scale.ranking.cluster import Cluster
 from engine.scale.opening import choose_placement
 
 left = int(sys.argv[3])

@@ -17,7 +17,7 @@ from engine.errors import SourceError
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract
 from engine.reindex.encoding.shards import Shards
-from engine.scale.nodeencoder import NodeSetup, open_node_encoder
+from engine.scale.encoding.nodeencoder import NodeSetup, open_node_encoder
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from engine.reindex.generation.order import Order, Report
 from engine.reindex.generation.verify import verify
 from engine.reindex.intake.sources import Source
 from engine.reindex.runs.run import index_sources
-from engine.scale import job
-from engine.scale.job import encode_sources
-from engine.scale.nodeencoder import NodeSetup
-from engine.scale.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
+from engine.scale.encoding import job
+from engine.scale.encoding.job import encode_sources
+from engine.scale.encoding.nodeencoder import NodeSetup
+from engine.scale.encoding.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
 from tests.conftest import CURRENT, HERE, SAMPLE, TOY_MODEL, jsonl, silent, spare_export
 
 PUBMED = HERE / "data" / "pubmed26n0001.xml"  # PMID 101, 102, 103; it deletes 104

@@ -11,9 +11,9 @@ import pytest
 from engine.errors import CorruptError, UsageError
 from engine.index.generations.folder import Generation
 from engine.index.search.parts import Part, SegmentedIndex
-from engine.scale.cluster import Cluster
-from engine.scale.holder import OPERATIONS, GenerationKey
-from engine.scale.remoteindex import RemoteIndex
+from engine.scale.ranking.cluster import Cluster
+from engine.scale.ranking.holder import OPERATIONS, GenerationKey
+from engine.scale.ranking.remoteindex import RemoteIndex
 from tests.index.search.test_flat import unit
 from tests.index.search.test_parts import write_part
 

@@ -12,11 +12,11 @@ from engine.index.generations.folder import Generation, IndexFolder
 from engine.index.generations.manifest import read_manifest
 from engine.index.generations.vectors import open_part
 from engine.index.search.parts import SegmentedIndex
-from engine.scale.cluster import Cluster, ClusterSettings
-from engine.scale.holder import GenerationKey, build_key, read_key
-from engine.scale.nodefiles import is_remote
-from engine.scale.segmentfacts import SegmentFacts, describe_segment, find_difference
-from engine.scale.storage import Storage
+from engine.scale.nodes.nodefiles import is_remote
+from engine.scale.nodes.storage import Storage
+from engine.scale.ranking.cluster import Cluster, ClusterSettings
+from engine.scale.ranking.holder import GenerationKey, build_key, read_key
+from engine.scale.ranking.segmentfacts import SegmentFacts, describe_segment, find_difference
 
 _ROUNDS = 30  # in which nodes may die and others take their place, before placing is given up
 _PAUSE = 1.0  # seconds after a round in which a node died

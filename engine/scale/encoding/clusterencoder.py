@@ -11,8 +11,8 @@ from typing import Any
 from engine.encode.execution.encoder import Encoder
 from engine.errors import EncoderError, EngineError
 from engine.records.encoder import Encoded, EncoderIdentity
-from engine.scale.connection import ADVICE, connect
-from engine.scale.nodeencoder import NodeSetup, Seats, choose_seats, open_node_encoder
+from engine.scale.encoding.nodeencoder import NodeSetup, Seats, choose_seats, open_node_encoder
+from engine.scale.nodes.connection import ADVICE, connect
 
 _PAGE = 64  # texts of one call to a core
 _GPU_PAGE = 2048  # and to a GPU

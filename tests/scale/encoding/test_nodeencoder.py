@@ -8,7 +8,7 @@ import pytest
 from engine.encode.models.folder import read_identity
 from engine.errors import EncoderError
 from engine.records.encoder import EncoderIdentity
-from engine.scale.nodeencoder import Seats, choose_seats
+from engine.scale.encoding.nodeencoder import Seats, choose_seats
 from engine.scale.opening import choose_encoder
 from tests.conftest import CURRENT
 

@@ -10,8 +10,8 @@ from engine.errors import GenerationError
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import read_manifest
 from engine.phrases import pluralize
-from engine.scale.cluster import Cluster, ClusterSettings
-from engine.scale.holder import GenerationKey, HeldSegment, read_key
+from engine.scale.ranking.cluster import Cluster, ClusterSettings
+from engine.scale.ranking.holder import GenerationKey, HeldSegment, read_key
 
 _PATIENCE = 2.0  # seconds for the answer of the nodes
 

@@ -24,8 +24,8 @@ from engine.index.search.parts import SegmentedIndex
 from engine.receipts import FileReceipt
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds, Manifest
-from engine.scale.nodefiles import NodeFiles
-from engine.scale.segmentfacts import SegmentFacts, describe_segment
+from engine.scale.nodes.nodefiles import NodeFiles
+from engine.scale.ranking.segmentfacts import SegmentFacts, describe_segment
 
 _IDLE = 60.0  # seconds without a question, after which a segment that another node should hold is closed
 _KEPT = 4  # generations of which segments stay open

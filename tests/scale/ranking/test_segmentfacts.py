@@ -8,7 +8,7 @@ import numpy as np
 from engine.index.search.parts import SegmentedIndex
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
-from engine.scale.segmentfacts import SegmentFacts, describe_segment, find_difference
+from engine.scale.ranking.segmentfacts import SegmentFacts, describe_segment, find_difference
 from tests.index.search.test_flat import unit
 from tests.index.search.test_parts import write_part
 

@@ -16,13 +16,13 @@ from engine.encode.models.folder import DOCUMENTS, read_identity
 from engine.errors import CorruptError, EncoderError
 from engine.reindex.generation.order import Order
 from engine.reindex.runs.run import index_sources
-from engine.scale import clusterencoder
-from engine.scale.clusterencoder import ClusterEncoder, ClusterEncoderSettings, _EncoderWorker
-from engine.scale.nodeencoder import NodeSetup
+from engine.scale.encoding import clusterencoder
+from engine.scale.encoding.clusterencoder import ClusterEncoder, ClusterEncoderSettings, _EncoderWorker
+from engine.scale.encoding.nodeencoder import NodeSetup
 from engine.scale.opening import choose_encoder
 from tests.conftest import CURRENT, SAMPLE, jsonl, silent
 from tests.scale.conftest import NODES
-from tests.scale.test_job import change_byte, export, make_folder, read_vectors
+from tests.scale.encoding.test_job import change_byte, export, make_folder, read_vectors
 
 FILE = SAMPLE / "abstracts.jsonl"
 ROWS = [

@@ -10,12 +10,12 @@ import pytest
 from engine import open_index
 from engine.errors import BusyError
 from engine.query.index import Index, get_generation
-from engine.scale.cluster import Cluster
-from engine.scale.holder import build_key
 from engine.scale.opening import read_traffic
-from engine.scale.remoteindex import RemoteIndex
+from engine.scale.ranking.cluster import Cluster
+from engine.scale.ranking.holder import build_key
+from engine.scale.ranking.remoteindex import RemoteIndex
 from tests.conftest import Lasting
-from tests.scale.test_cluster import wait_for, write_settings
+from tests.scale.ranking.test_cluster import wait_for, write_settings
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def test_nodes_that_are_behind_are_no_failure(index: Index, monkeypatch: pytest.
     names = [entry.name for entry in index.manifest.segments]
     before = cluster.traffic
     with monkeypatch.context() as patch:
-        patch.setattr("engine.scale.cluster._HEDGE", 0.0)
+        patch.setattr("engine.scale.ranking.cluster._HEDGE", 0.0)
         assert len(cluster.ask(key, names, "count")) == 4
     assert cluster.traffic.hedges > before.hedges and cluster.traffic.retries == before.retries
-    monkeypatch.setattr("engine.scale.cluster._DEADLINE", -1.0)
+    monkeypatch.setattr("engine.scale.ranking.cluster._DEADLINE", -1.0)
     with pytest.raises(BusyError, match=r"are behind: no answer for .* Try again in a few seconds"):
         cluster.ask(key, names, "count")

@@ -23,9 +23,9 @@ from engine.options import Filters, Query
 from engine.query.index import Index, get_generation
 from engine.query.index import open_index as open_locally
 from engine.records.answer import Answer
-from engine.scale.cluster import Cluster
 from engine.scale.opening import open_index
-from engine.scale.remoteindex import RemoteIndex
+from engine.scale.ranking.cluster import Cluster
+from engine.scale.ranking.remoteindex import RemoteIndex
 from tests.conftest import SAMPLE, Lasting, add_rows
 
 TEXTS = ("gout", "colchicine in gout", "knee pain and prednisone")

@@ -20,10 +20,10 @@ from engine.options import Query
 from engine.query.index import open_index as open_locally
 from engine.reindex.generation.order import Report
 from engine.reindex.runs.rollback import roll_back
-from engine.scale.cluster import ClusterSettings
-from engine.scale.clusterplacement import ClusterPlacement
+from engine.scale.placement.clusterplacement import ClusterPlacement
+from engine.scale.ranking.cluster import ClusterSettings
 from tests.conftest import Command, Lasting
-from tests.scale.test_cluster import wait_for, write_settings
+from tests.scale.ranking.test_cluster import wait_for, write_settings
 
 GOUT = Query("gout", mode="semantic")
 

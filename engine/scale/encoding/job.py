@@ -21,9 +21,9 @@ from engine.reindex.encoding import shards
 from engine.reindex.encoding.encoders import choose, prepare_encoders
 from engine.reindex.intake.sources import Source
 from engine.reindex.runs.run import open_current
-from engine.scale.connection import connect
-from engine.scale.nodeencoder import NodeSetup, choose_seats
-from engine.scale.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
+from engine.scale.encoding.nodeencoder import NodeSetup, choose_seats
+from engine.scale.encoding.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
+from engine.scale.nodes.connection import connect
 
 _RECORDS = 500  # of a unit
 _MOST_DEATHS = 5  # workers that may die over one unit, or one after another while they open the encoder

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from engine.errors import BusyError, ClusterError, GenerationError
-from engine.scale.connection import ADVICE, NAMESPACE, connect, name_place
-from engine.scale.holder import GenerationKey, Holder
+from engine.scale.nodes.connection import ADVICE, NAMESPACE, connect, name_place
+from engine.scale.ranking.holder import GenerationKey, Holder
 
 _DEADLINE = 4.0  # seconds that an answer may take, all retries together
 _STARTING = 30.0  # seconds that the first answer over a connection may take while the Holders start

@@ -14,8 +14,8 @@ from engine.index.search.flat import Ranking, check_queries
 from engine.index.search.parts import merge_rankings
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
-from engine.scale.cluster import Cluster
-from engine.scale.holder import build_key
+from engine.scale.ranking.cluster import Cluster
+from engine.scale.ranking.holder import build_key
 
 
 class RemoteIndex:

@@ -1,0 +1,1 @@
+"""Texts encoded on the nodes."""

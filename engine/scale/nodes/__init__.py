@@ -1,0 +1,1 @@
+"""How nodes are reached, and the files that they read."""

@@ -1,0 +1,1 @@
+"""Generations placed on the nodes before they become current, and what the nodes hold."""

@@ -1,0 +1,1 @@
+"""Segments held and ranked on the nodes."""
