@@ -283,6 +283,16 @@ def make_read_only(path: Path) -> None:
         path.chmod(_READ_ONLY)
 
 
+def is_private(folder: Path) -> bool:
+    """Return whether a folder is one of this user, and nobody else can use it. On Windows, that of the user is.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    status = folder.stat()
+    return _IS_WINDOWS or (status.st_uid == _os.geteuid() and not status.st_mode & 0o077)
+
+
 # The machine and its user
 
 

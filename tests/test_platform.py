@@ -396,3 +396,17 @@ def run_on_windows(commands: list[dict[str, Any]], folder: Path) -> list[tuple[i
     )
     assert done.returncode == 0, done.stderr
     return [(code, output) for code, output in json.loads(done.stdout.splitlines()[-1])]
+
+
+def test_a_folder_is_private_if_nobody_else_can_use_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for mode, is_private in ((0o700, True), (0o500, True), (0o750, False), (0o701, False)):
+        tmp_path.chmod(mode)
+        assert platform.is_private(tmp_path) is is_private, oct(mode)
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert not platform.is_private(tmp_path)
+
+
+def test_windows_keeps_folders_of_the_user_private(tmp_path: Path, windows: Msvcrt) -> None:
+    tmp_path.chmod(0o755)
+    assert platform.is_private(tmp_path)

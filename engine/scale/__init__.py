@@ -7,7 +7,8 @@ The rooms, in the order of the data. ``nodes``: ``connection`` connects to the n
 object store with what they read, and ``nodefiles`` is what one node has of it. ``encoding``: on each node a
 ``nodeencoder`` encodes texts; a ``unitworker`` encodes a part of a file, ``job`` hands the parts out, and
 ``clusterencoder`` encodes the new texts of a run. ``ranking``: a ``holder`` on each node ranks the segments that it has
-open, ``cluster`` asks the nodes, ``remoteindex`` merges what they answer, and ``segmentfacts`` describe a segment.
+open, ``cluster`` asks the nodes, for other commands of this machine too by ``relay``, ``remoteindex`` merges what they
+answer, and ``segmentfacts`` describe a segment.
 ``placement``: ``clusterplacement`` lets the nodes open a generation before it becomes current and compares what they
 have open with the files here; ``clusterstatus`` lists what they hold.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.index.search.ranker import Ranker
     from engine.reindex.encoding.encoders import Choice, OpenEncoder
     from engine.scale.ranking.cluster import Cluster, ClusterSettings, Traffic
+    from engine.scale.ranking.relay import Relay, RelayedCluster
 
 
 def open_index(
@@ -50,14 +51,34 @@ def open_index(
     return _open_index(path, follow=follow, device=device, generation=generation, ranker=ranker)
 
 
-def _choose_ranker(folder: Path) -> OpenRanker | None:
+def open_for_command(folder: Path, device: str = "cpu") -> Index:
+    """Open an index at its current generation for one command, which asks a cluster through a server if one runs here.
+
+    Raises:
+        EngineError: as open_index.
+    """
+    return _open_index(folder, follow=False, device=device, ranker=_choose_ranker(folder, is_relayed=True))
+
+
+def share_cluster(ranker: Ranker) -> Relay | None:
+    """Let commands of this user ask the cluster that ranks an index; None: there is none, or no socket for it."""
+    from engine.scale.ranking.remoteindex import RemoteIndex
+
+    if isinstance(ranker, RemoteIndex):
+        from engine.scale.ranking.relay import open_relay
+
+        return open_relay(ranker.cluster)
+    return None
+
+
+def _choose_ranker(folder: Path, *, is_relayed: bool = False) -> OpenRanker | None:
     """Return what opens the vectors of a generation on the cluster that index.toml names; None: this process does.
 
     An index.toml that can't be used is reported by what needs its settings; this process gives the same answers.
     """
     with contextlib.suppress(ConfigError):
         cluster = load_cluster_settings(folder)
-        return None if cluster is None else _Opener(cluster)
+        return None if cluster is None else _Opener(cluster, is_relayed)
     return None
 
 
@@ -133,16 +154,18 @@ class _Opener:
     """Opens generations of one index over one connection, which is made on first use."""
 
     settings: ClusterSettings
-    clusters: list[Cluster] = field(default_factory=list)  # one, once connected
+    is_relayed: bool = False  # through a server of this machine, if there is one
+    clusters: list[Cluster | RelayedCluster] = field(default_factory=list)  # one, once connected
 
     def __call__(self, generation: Generation, before: Ranker | None) -> Ranker:
         from engine.scale.ranking.cluster import Cluster
+        from engine.scale.ranking.relay import RelayedCluster
         from engine.scale.ranking.remoteindex import RemoteIndex
 
         if not self.clusters:
-            self.clusters.append(Cluster(self.settings))
+            self.clusters.append(RelayedCluster(self.settings) if self.is_relayed else Cluster(self.settings))
         return RemoteIndex(generation, self.clusters[0])
 
-    def __reduce__(self) -> tuple[type[_Opener], tuple[ClusterSettings]]:
+    def __reduce__(self) -> tuple[type[_Opener], tuple[ClusterSettings, bool]]:
         """Pickle the settings, not the connection."""
-        return _Opener, (self.settings,)
+        return _Opener, (self.settings, self.is_relayed)

@@ -191,9 +191,9 @@ SEARCH_DEVICE = click.option(
 
 def open_named(config: Config, device: str = "cpu") -> Index:
     """Open the index that the configuration names."""
-    from engine.scale.opening import open_index
+    from engine.scale.opening import open_for_command
 
-    return open_index(config.find_existing(), follow=False, device=device)
+    return open_for_command(config.find_existing(), device)
 
 
 def parse_day(text: str) -> date:

@@ -16,6 +16,7 @@ from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 from engine.scale.ranking.cluster import Cluster
 from engine.scale.ranking.holder import build_key
+from engine.scale.ranking.relay import RelayedCluster
 
 
 class RemoteIndex:
@@ -24,7 +25,7 @@ class RemoteIndex:
     A segment that no node answers for is an error that names it, never a shorter list.
     """
 
-    def __init__(self, generation: Generation, cluster: Cluster) -> None:
+    def __init__(self, generation: Generation, cluster: Cluster | RelayedCluster) -> None:
         """Ask the cluster how many records its segments have.
 
         Raises:
@@ -41,7 +42,7 @@ class RemoteIndex:
         self.size, self.n_rows = sum(size for size, _ in counts), sum(n for _, n in counts)
 
     @property
-    def cluster(self) -> Cluster:
+    def cluster(self) -> Cluster | RelayedCluster:
         """The nodes that it asks."""
         return self._cluster
 

@@ -14,7 +14,7 @@ from engine.errors import ConfigError, UnknownIndexError, UsageError
 from engine.index.generations.folder import IndexFolder
 from engine.query.index import Index, get_generation
 from engine.query.opening.flows import read_flow
-from engine.scale.opening import open_index
+from engine.scale.opening import open_index, share_cluster
 from engine.serve.http.limits import FILTER_SECONDS, FOLLOW_SECONDS
 from engine.serve.work.drawing import draw_map_of
 from engine.serve.work.facets import read_facets
@@ -47,6 +47,7 @@ class Shelf:
             self.indexes[name] = open_index(folder, follow=False)
         for index in self.indexes.values():
             _warm_up(index)
+        self._relays = [share_cluster(get_generation(index).vectors) for index in self.indexes.values()]
 
     @property
     def names(self) -> list[str]:
@@ -130,6 +131,8 @@ class Shelf:
     def close(self) -> None:
         """Stop the thread and close the indexes. Running requests finish."""
         self.stopped.set()
+        for relay in filter(None, self._relays):
+            relay.close()
         for index in self.indexes.values():
             index.close()
 

@@ -1,0 +1,239 @@
+"""Commands ask the cluster through a server of this machine: the same answers, without Ray."""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.errors import BusyError, ClusterError, GenerationError
+from engine.index.generations.folder import IndexFolder
+from engine.options import Query
+from engine.query.index import get_generation
+from engine.query.index import open_index as open_locally
+from engine.scale.opening import open_for_command, open_index, share_cluster
+from engine.scale.ranking import relay
+from engine.scale.ranking.cluster import Cluster, ClusterSettings
+from engine.scale.ranking.holder import GenerationKey
+from engine.scale.ranking.relay import Relay, RelayedCluster, _find_path, open_relay
+from engine.scale.ranking.remoteindex import RemoteIndex
+from tests.conftest import Lasting
+from tests.scale.ranking.test_cluster import wait_for, write_settings
+
+SETTINGS = ClusterSettings(None, "/indexes/toy")
+KEY = GenerationKey(7, "ab" * 32)
+VALUES: list[Any] = [
+    [(3, 0.1), (1, float(np.float32(1 / 3)))],
+    [[], [(2**62, -1.0)]],
+    (np.arange(3), np.zeros((0, 4), np.float32), np.array([True, False])),
+    [np.float32(0.3), np.int64(9), None, True, "gout", 1e-300],
+]
+
+
+class Answering(Cluster):
+    """A cluster whose nodes give what they were asked, or an error."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.settings, self.error, self.n_asked = SETTINGS, error, 0
+
+    def ask(self, key: GenerationKey, names: Any, operation: str, *args: Any) -> list[Any]:
+        self.n_asked += 1
+        if self.error:
+            raise self.error
+        return [(key.number, key.sha256), *names, operation, *args]
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache folder with a path that is short enough for a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("ENGINE_CACHE", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Answering:
+    """What a command connects to by itself."""
+    own = Answering()
+    monkeypatch.setattr(relay, "Cluster", lambda settings: own)
+    return own
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.005)
+    raise AssertionError
+
+
+def share(cluster: Cluster) -> closing[Relay]:
+    path = _find_path(cluster.settings)
+    assert path is not None
+    return closing(Relay(cluster, path))
+
+
+def test_questions_and_answers_pass_unchanged(cache: Path, alone: Answering) -> None:
+    with share(Answering()) as server:
+        asking = RelayedCluster(SETTINGS)
+        for value in VALUES:
+            found = asking.ask(KEY, ["one", "two"], "search", value, 5)
+            assert found[:4] == [(7, "ab" * 32), "one", "two", "search"]
+            np.testing.assert_equal(found[4:], [value, 5])
+            assert [type(one) for one in found[4]] == [type(one) for one in value]
+        assert (server._path.parent.stat().st_mode & 0o777, alone.n_asked) == (0o700, 0)
+    assert not server._path.exists()
+
+
+@pytest.mark.parametrize("error", [GenerationError("gone"), ClusterError("no node"), BusyError("behind")])
+def test_an_error_of_the_cluster_is_raised_here(cache: Path, alone: Answering, error: Exception) -> None:
+    with share(Answering(error)):
+        with pytest.raises(type(error), match=f"^{error}$"):
+            RelayedCluster(SETTINGS).ask(KEY, ["one"], "search")
+        with pytest.raises(ClusterError, match="nodes can't 'format'"):
+            RelayedCluster(SETTINGS).ask(KEY, ["one"], "format")
+
+
+def test_a_server_that_ends_is_replaced_by_the_cluster(cache: Path, alone: Answering) -> None:
+    with share(Answering()):
+        asking, other = RelayedCluster(SETTINGS), RelayedCluster(SETTINGS)
+        asking.ask(KEY, ["one"], "count")
+        assert asking._connection is not None
+        asking._connection.shutdown(socket.SHUT_RDWR)
+        assert asking.ask(KEY, ["one"], "count") == asking.ask(KEY, ["one"], "count")
+        assert alone.n_asked == 2
+        assert other.ask(KEY, ["one"], "count")
+        assert alone.n_asked == 2
+    assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+    assert alone.n_asked == 3
+
+
+def listen(answer: bytes) -> Callable[[Path], None]:
+    """A false server that answers each question with some bytes and goes."""
+
+    def serve(path: Path) -> None:
+        path.parent.mkdir(mode=0o700)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+
+        def run() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1 << 16)
+            connection.sendall(answer)
+            connection.close()
+            listener.close()
+
+        threading.Thread(target=run, daemon=True).start()
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        struct.pack("!QQ", 2**40, 2),
+        struct.pack("!QQ", 9, 2) + b"[]",
+        struct.pack("!QQ", 2, 2) + b"[]",
+        struct.pack("!QQ", 2, 2) + b"{]",
+        struct.pack("!QQ", 11, 11) + b'{"array":5}',
+        struct.pack("!QQ", 6, 2) + b"[]\x93NUM",
+    ],
+)
+def test_a_server_that_makes_no_sense_is_not_used(cache: Path, alone: Answering, answer: bytes) -> None:
+    path = _find_path(SETTINGS)
+    assert path is not None
+    listen(answer)(path)
+    assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count") == [(7, "ab" * 32), "one", "count"]
+    assert alone.n_asked == 1
+
+
+@pytest.mark.parametrize("question", [b"", b"x" * 99, struct.pack("!QQ", 2, 2) + b"[]", struct.pack("!QQ", 3, 9)])
+def test_a_client_that_makes_no_sense_costs_no_place(
+    cache: Path, alone: Answering, question: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_CONNECTIONS", 2)
+    with share(Answering()) as server:
+        for _ in range(5):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(server._path))
+                client.sendall(question)
+                client.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionResetError):
+                    client.recv(1)
+            wait_until(lambda: server._free._value == 2)
+
+
+def test_more_commands_than_a_server_takes_ask_the_cluster(
+    cache: Path, alone: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_CONNECTIONS", 2)
+    with share(Answering()):
+        commands = [RelayedCluster(SETTINGS) for _ in range(4)]
+        assert all(one.ask(KEY, ["one"], "count") for one in commands)
+        assert alone.n_asked == 2
+
+
+def test_one_server_listens_and_one_that_died_is_replaced(cache: Path, alone: Answering) -> None:
+    path = _find_path(SETTINGS)
+    assert path is not None
+    path.parent.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    first = open_relay(Answering())
+    assert first is not None
+    assert open_relay(Answering()) is None
+    first.close()
+    assert _find_path(ClusterSettings(None, "/indexes/other")) != path
+
+
+def test_a_folder_that_others_can_use_is_not_used(cache: Path, alone: Answering) -> None:
+    with share(Answering()):
+        (cache / "relays").chmod(0o750)
+        assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+        assert alone.n_asked == 1
+    assert open_relay(Answering()) is None
+
+
+def test_no_socket_can_be_there(monkeypatch: pytest.MonkeyPatch, alone: Answering, tmp_path: Path) -> None:
+    monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / ("long" * 30)))
+    assert open_relay(Answering()) is None
+    monkeypatch.delattr(socket, "AF_UNIX")
+    assert open_relay(Answering()) is None
+    assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+
+
+def test_a_command_asks_the_server_and_loads_no_ray(nodes: Any, cache: Path, lasting: Lasting) -> None:
+    folder: IndexFolder = lasting()[0]
+    with open_locally(folder.path) as here:
+        expected = here.ask(Query("gout")), here.ask(Query("gout", mode="semantic", sort="year"))
+        assert share_cluster(get_generation(here).vectors) is None
+    write_settings(folder.path, nodes.address, folder.path)
+    script = f"import sys; from engine.cli import main; main({['search', 'gout', '--json']!r}, standalone_mode=False)"
+    command = [sys.executable, "-c", f"{script}; print('ray' in sys.modules, file=sys.stderr)"]
+    environment = {**os.environ, "ENGINE_INDEXES": str(folder.path.parent)}
+    with wait_for(lambda: open_index(folder.path)) as served:
+        shared = share_cluster(get_generation(served).vectors)
+        assert shared is not None
+        with closing(shared), open_for_command(folder.path) as asking:
+            ranker = get_generation(asking).vectors
+            assert isinstance(ranker, RemoteIndex)
+            assert isinstance(ranker.cluster, RelayedCluster)
+            assert (asking.ask(Query("gout")), asking.ask(Query("gout", mode="semantic", sort="year"))) == expected
+            assert ranker.cluster._direct is None
+            done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "False\n")
+    assert [hit["id"] for hit in json.loads(done.stdout)] == [hit.id for hit in expected[0].hits]
