@@ -16,11 +16,13 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from engine.cli import main
 from engine.index.generations.folder import IndexFolder
@@ -57,6 +59,7 @@ LONG = (
     "reindex/runs/test_update.py",
     "serve/api/test_openapi.py",
     "reindex/test_crash.py",
+    "scale",
     "test_cli_nightly.py",
     "train/fit/test_training.py",
     "test_docs.py",
@@ -77,10 +80,23 @@ LONG = (
 )
 
 
+class OneCluster(LoadFileScheduling):
+    """A worker for each file, and one for all that need a cluster, which takes long to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "tests/scale" if file.startswith("tests/scale/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneCluster | None:
+    """Choose which worker runs which tests."""
+    return OneCluster(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long files, and give slow tests an hour."""
     ranks = {HERE / name: n for n, name in enumerate(LONG)}
-    items.sort(key=lambda item: ranks.get(item.path, len(LONG)))
+    items.sort(key=lambda item: min(ranks.get(path, len(LONG)) for path in (item.path, *item.path.parents)))
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(3600))

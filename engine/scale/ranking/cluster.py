@@ -120,9 +120,10 @@ class Cluster:
     @property
     def traffic(self) -> Traffic:
         """What was asked so far, and how the nodes are now."""
-        problems = tuple(f"{self.name_node(node)}: {one}" for node, some in self._problems.items() for one in some)
+        holders = self._holders  # a node that is gone has no problem; others have taken its place
+        problems = [f"{self.name_node(node)}: {one}" for node in holders for one in self._problems.get(node, ())]
         with self._lock:
-            return replace(self._traffic, nodes=len(self._holders), problems=problems)
+            return replace(self._traffic, nodes=len(holders), problems=tuple(problems))
 
     def keep_copies(self, owner: object, key: GenerationKey, names: Sequence[str]) -> None:
         """Let the first `copies` nodes of each segment hold it while the owner lives, whatever nodes join or die."""

@@ -150,20 +150,14 @@ def get_cluster(index: Index) -> Cluster:
 
 def test_the_command_line_answers_alike(nodes: Any, folder: IndexFolder, tmp_path: Path) -> None:
     write_settings(folder.path, nodes.address, folder.path)
-    questions = [
-        ["search", "gout", "--json"],
-        ["search", "gout", "--mode", "keyword", "--explain"],
-        ["similar", "toy-03", "-n", "5"],
-    ]
-    for arguments in questions:
-        printed = {}
-        for backend in ("local", "ray"):
-            environment = {**os.environ, "ENGINE_BACKEND": backend, "ENGINE_INDEXES": str(folder.path.parent)}
-            command = [sys.executable, "-m", "engine", *arguments]
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-            assert (done.returncode, done.stderr) == (0, ""), backend
-            printed[backend] = done.stdout
-        assert printed["ray"] == printed["local"]
+    printed = []
+    for backend in ("local", "ray"):
+        environment = {**os.environ, "ENGINE_BACKEND": backend, "ENGINE_INDEXES": str(folder.path.parent)}
+        command = [sys.executable, "-m", "engine", "search", "gout", "--explain"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), backend
+        printed.append(done.stdout)
+    assert printed[0] == printed[1] != ""
 
 
 @pytest.mark.slow

@@ -59,6 +59,14 @@ def test_copies_are_there_without_a_question(index: Index) -> None:
     assert traffic is not None and traffic.calls > 0 and traffic.problems == ()
 
 
+def test_a_node_that_left_is_no_problem(index: Index) -> None:
+    cluster = cluster_of(index)
+    node = next(iter(cluster.list_holders()))
+    cluster._problems |= {node: ("segment one: it is damaged",), "a node that left": (Cluster.GONE,)}
+    assert cluster.traffic.problems == (f"{cluster.name_node(node)}: segment one: it is damaged",)
+    del cluster._problems[node]
+
+
 @pytest.mark.slow
 def test_copies_are_there_again_after_a_node_joins_and_dies(index: Index, nodes: Any) -> None:
     wait_until_copied(index)
