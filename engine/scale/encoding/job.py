@@ -1,40 +1,40 @@
-"""Encoding of source files on a cluster, in units that are handed out until each is done once."""
+"""Encoding of source files on a cluster: workers count the records of files, and encode each unit once."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.collect.source import check_source, read_source
+from engine.collect.source import check_source
 from engine.config import Settings
-from engine.errors import EncoderError, EngineError
+from engine.errors import ClusterError, EncoderError, EngineError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations import publish
 from engine.index.generations.folder import IndexFolder
 from engine.progress import Progress
-from engine.receipts import FileReceipt
-from engine.records.abstract import Abstract
 from engine.reindex.encoding import shards
 from engine.reindex.encoding.encoders import choose, prepare_encoders
 from engine.reindex.intake.sources import Source
 from engine.reindex.runs.run import open_current
 from engine.scale.encoding.nodeencoder import NodeSetup, choose_seats
-from engine.scale.encoding.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
-from engine.scale.nodes.connection import connect
+from engine.scale.encoding.unitworker import UncountedFile, Unit, UnitCounts, UnitWorker, WorkerSetup
+from engine.scale.nodes.connection import ADVICE, connect
 
 _RECORDS = 500  # of a unit
 _MOST_DEATHS = 5  # workers that may die over one unit, or one after another while they open the encoder
 _WAIT = 5.0  # seconds between two looks at the nodes
+_PATIENCE = 60.0  # seconds for which a cluster may have no core for a worker
 
 
 @dataclass(slots=True)
 class _JobReport:
     """What a job did."""
 
-    units: int
+    units: int = 0
     encoded: int = 0  # texts
     kept: int = 0  # texts that an earlier run has encoded
     refused: int = 0  # texts without a usable vector
@@ -68,45 +68,58 @@ def encode_sources(
         seats = choose_seats(ray.cluster_resources(), choice.identity, settings.device)
         node_setup = NodeSetup(str(exported), choice.identity, seats.device, choice.is_exact)
         setup = WorkerSetup(node_setup, str((folder.shards / fingerprint).absolute()))
-        units = {(unit.file, unit.start): unit for source in sources for unit in _cut_into_units(source)}
-        return _Job(ray, setup, _Waiting(units.values()), _JobReport(len(units))).run(progress)
+        files = [UncountedFile(str(source.path.absolute()), source.format) for source in sources]
+        return _Job(ray, setup, _Waiting(files)).run(progress)
 
 
-def _cut_into_units(source: Source) -> Iterator[Unit]:
-    """Yield the units of a file, in its order."""
-    path = source.path.absolute()
-    sha256 = FileReceipt.recall(path).sha256
-    n = sum(isinstance(entry, Abstract) for entry in read_source(path, source.format))
-    for start in range(0, n, _RECORDS):
-        yield Unit(str(path), source.format, sha256, start, min(_RECORDS, n - start))
+_Task = UncountedFile | Unit  # to count, or to encode
 
 
 class _Waiting:
-    """The units that wait, by their file. A worker stays with a file, which it then reads only once."""
+    """The files that wait to be counted, and the units of others. A worker stays with a file, which it then reads once.
 
-    def __init__(self, units: Iterable[Unit]) -> None:
-        self._files: dict[tuple[str, str | None], deque[Unit]] = {}
-        for unit in units:
-            self._files.setdefault(unit.file, deque()).append(unit)
+    Two files of the same content are one.
+    """
+
+    def __init__(self, files: Iterable[UncountedFile]) -> None:
+        self._uncounted = deque(dict.fromkeys(files))
+        self._counted: set[tuple[str, str | None]] = set()
+        self._units: dict[tuple[str, str | None], deque[Unit]] = {}  # by their file
 
     def __len__(self) -> int:
-        return sum(map(len, self._files.values()))
+        return len(self._uncounted) + sum(map(len, self._units.values()))
 
-    def take(self, last: Unit | None, running: Iterable[Unit]) -> Unit | None:
-        """Take the next unit of the file of the last one; if there is none, of a file that few workers read."""
-        if not self._files:
+    def add_units(self, file: UncountedFile, sha256: str, n_records: int) -> int:
+        """Add the units of a file that was counted; return how many there are."""
+        key = sha256, file.format
+        if key in self._counted:
+            return 0
+        self._counted.add(key)
+        starts = range(0, n_records, _RECORDS)
+        units = deque(Unit(file.path, file.format, sha256, at, min(_RECORDS, n_records - at)) for at in starts)
+        if units:
+            self._units[key] = units
+        return len(units)
+
+    def take(self, last: tuple[str, str | None] | None, running: Iterable[Unit]) -> _Task | None:
+        """Take the next unit of the last file; else a file to count; else a unit of a file that few workers read."""
+        if last not in self._units and self._uncounted:
+            return self._uncounted.popleft()
+        if not self._units:
             return None
         readers = Counter(unit.file for unit in running)
-        is_open = last is not None and last.file in self._files
-        file = last.file if last and is_open else min(self._files, key=lambda one: readers[one])
-        unit = self._files[file].popleft()
-        if not self._files[file]:
-            del self._files[file]
+        file = last if last in self._units else min(self._units, key=lambda one: readers[one])
+        unit = self._units[file].popleft()
+        if not self._units[file]:
+            del self._units[file]
         return unit
 
-    def give_back(self, unit: Unit) -> None:
-        """Put a unit before the others of its file."""
-        self._files.setdefault(unit.file, deque()).appendleft(unit)
+    def give_back(self, task: _Task) -> None:
+        """Put a task before the others of its kind."""
+        if isinstance(task, UncountedFile):
+            self._uncounted.appendleft(task)
+        else:
+            self._units.setdefault(task.file, deque()).appendleft(task)
 
 
 @dataclass(slots=True)
@@ -116,23 +129,26 @@ class _Job:
     ray: Any
     setup: WorkerSetup
     waiting: _Waiting
-    report: _JobReport
-    running: dict[Any, tuple[Any, Unit | None]] = field(default_factory=dict)  # call -> worker, its unit; None: opens
-    deaths: Counter[Unit | None] = field(default_factory=Counter)  # None: while they opened the encoder
+    report: _JobReport = field(default_factory=_JobReport)
+    done: int = 0  # units
+    seen: float = field(default_factory=time.monotonic)  # when there was a worker last
+    running: dict[Any, tuple[Any, _Task | None]] = field(default_factory=dict)  # call -> worker, its task; None: opens
+    deaths: Counter[_Task | None] = field(default_factory=Counter)  # None: while they opened the encoder
 
     def run(self, progress: Progress) -> _JobReport:
-        """Hand out the units until each is done.
+        """Hand out the tasks until each is done.
 
         Raises:
-            EngineError: a unit can't be done.
+            EngineError: a task can't be done.
         """
-        done = 0
         try:
-            while done < self.report.units:
-                progress("encoding on the cluster, in parts of files", done, self.report.units)
+            while len(self.waiting) or any(task for _, task in self.running.values()):
+                progress("encoding on the cluster, in parts of files", self.done, self.report.units)
                 self._add_workers()
-                for call in self.ray.wait(list(self.running), timeout=_WAIT)[0]:
-                    done += self._take(call)
+                self._check_workers()
+                for call in self.ray.wait(list(self.running), timeout=_WAIT)[0] if self.running else ():
+                    self._take(call)
+            progress("encoding on the cluster, in parts of files", self.done, self.report.units)
         finally:
             for worker, _ in self.running.values():
                 self.ray.kill(worker)
@@ -142,50 +158,86 @@ class _Job:
         """Start a worker for each seat of the cluster that has none, as nodes join; its first call opens it."""
         seats = choose_seats(self.ray.cluster_resources(), self.setup.encoder.identity, self.setup.encoder.device)
         n_free = seats.count - len(self.running)
-        n_opening = sum(unit is None for _, unit in self.running.values())
+        n_opening = sum(task is None for _, task in self.running.values())
         for _ in range(min(n_free, len(self.waiting) - n_opening)):
             worker = self.ray.remote(scheduling_strategy="SPREAD", **seats.needs)(UnitWorker).remote()
             self.running[worker.open.remote(self.setup)] = worker, None
 
-    def _take(self, call: Any) -> bool:
-        """Take the answer of a call, and give its worker the next unit; return whether a unit is done.
+    def _check_workers(self) -> None:
+        """Wait a second where no worker could be started.
+
+        Raises:
+            ClusterError: none could be for a long time.
+        """
+        if self.running:
+            self.seen = time.monotonic()
+            return
+        if time.monotonic() > self.seen + _PATIENCE:
+            raise ClusterError(
+                f"no node of the cluster had a core for encoding within {_PATIENCE:g} s. What was encoded is kept: the "
+                f"same command continues from there. {ADVICE}"
+            )
+        time.sleep(1.0)
+
+    def _take(self, call: Any) -> None:
+        """Take the answer of a call, and give its worker the next task.
 
         Raises:
             EngineError: the worker refused, or too many have died.
         """
-        worker, unit = self.running.pop(call)
+        worker, task = self.running.pop(call)
         try:
-            counts: UnitCounts | None = self.ray.get(call)
+            answer = self.ray.get(call)
         except self.ray.exceptions.RayTaskError as err:
             raise err.cause if isinstance(err.cause, EngineError | OSError) else EncoderError(str(err.cause)) from err
         except self.ray.exceptions.RayError as err:
-            self._give_back(unit, err)
-            return False
-        if counts is not None:
-            self.report.encoded += counts.encoded
-            self.report.kept += counts.kept
-            self.report.refused += counts.refused
+            self._give_back(task, err)
+            return
         self.deaths[None] = 0
-        following = self.waiting.take(unit, [each for _, each in self.running.values() if each])
-        if following is not None:
-            self.running[worker.encode.remote(following)] = worker, following
-        return unit is not None
+        last = None if task is None else self._count(task, answer)
+        match self.waiting.take(last, [each for _, each in self.running.values() if isinstance(each, Unit)]):
+            case UncountedFile() as following:
+                self.running[worker.count.remote(following)] = worker, following
+            case Unit() as following:
+                self.running[worker.encode.remote(following)] = worker, following
 
-    def _give_back(self, unit: Unit | None, error: Exception) -> None:
-        """Put the unit of a dead worker back. The place of the worker stays empty until a new one has answered.
+    def _count(self, task: _Task, answer: Any) -> tuple[str, str | None]:
+        """Count what a worker did; return the file that it has read."""
+        if isinstance(task, UncountedFile):
+            sha256, n_records = answer
+            self.report.units += self.waiting.add_units(task, sha256, n_records)
+            return sha256, task.format
+        counts: UnitCounts = answer
+        self.done += 1
+        self.report.encoded += counts.encoded
+        self.report.kept += counts.kept
+        self.report.refused += counts.refused
+        return task.file
+
+    def _give_back(self, task: _Task | None, error: Exception) -> None:
+        """Put the task of a dead worker back. The place of the worker stays empty until a new one has answered.
 
         Raises:
-            EncoderError: several workers have died over the same unit.
+            EncoderError: several workers have died over the same task.
         """
         self.report.deaths += 1
-        self.deaths[unit] += 1
-        if self.deaths[unit] >= _MOST_DEATHS:
-            what = f"records {unit.start + 1:,} and on of {unit.path}" if unit else "opening the encoder"
+        self.deaths[task] += 1
+        if self.deaths[task] >= _MOST_DEATHS:
             problem = str(error).split("\n", 1)[0]
             raise EncoderError(
-                f"{self.deaths[unit]} workers died over {what}: {problem}. What was encoded is kept: the same command "
-                "continues from there. See the memory of the nodes, and encode here: engine index"
+                f"{self.deaths[task]} workers died over {_describe_task(task)}: {problem}. What was encoded is kept: "
+                "the same command continues from there. See the memory of the nodes, and encode here: engine index"
             )
-        if unit is not None:
-            self.report.begun_again += 1
-            self.waiting.give_back(unit)
+        if task is not None:
+            self.report.begun_again += isinstance(task, Unit)
+            self.waiting.give_back(task)
+
+
+def _describe_task(task: _Task | None) -> str:
+    """Return what a worker does, for messages."""
+    match task:
+        case Unit():
+            return f"records {task.start + 1:,} and on of {task.path}"
+        case UncountedFile():
+            return f"counting the records of {task.path}"
+    return "opening the encoder"

@@ -21,6 +21,14 @@ from engine.scale.encoding.nodeencoder import NodeSetup, open_node_encoder
 
 
 @dataclass(frozen=True, slots=True)
+class UncountedFile:
+    """A file with records, which all nodes have at the same path."""
+
+    path: str
+    format: str | None  # None: what the file shows
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """Some records of one file, in the order of the file."""
 
@@ -74,6 +82,17 @@ class UnitWorker:
         self._shards = Shards(Path(setup.shards), identity.dim, math.inf)
         self._shards.load()
         self._reading: tuple[Unit, Iterator[Abstract]] | None = None  # the last unit, and what follows it
+
+    def count(self, file: UncountedFile) -> tuple[str, int]:
+        """Return the SHA-256 of a file, and how many records it has.
+
+        Raises:
+            SourceError: the file can't be understood.
+            OSError: the file can't be read.
+        """
+        path = Path(file.path)
+        sha256 = FileReceipt.recall(path).sha256
+        return sha256, sum(isinstance(entry, Abstract) for entry in read_source(path, file.format))
 
     def encode(self, unit: Unit) -> UnitCounts:
         """Encode the texts of a unit that no earlier run has encoded, and write them as one shard.

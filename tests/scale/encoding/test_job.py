@@ -11,7 +11,7 @@ import pytest
 
 from engine.config import Settings
 from engine.encode.models.folder import DOCUMENTS, read_identity
-from engine.errors import ConfigError, CorruptError, EncoderMismatchError, SourceError
+from engine.errors import ClusterError, ConfigError, CorruptError, EncoderMismatchError, SourceError
 from engine.index.generations.folder import IndexFolder
 from engine.query.index import open_index
 from engine.receipts import FileReceipt
@@ -22,9 +22,10 @@ from engine.reindex.intake.sources import Source
 from engine.reindex.runs.run import index_sources
 from engine.scale.encoding import job
 from engine.scale.encoding.job import encode_sources
-from engine.scale.encoding.nodeencoder import NodeSetup
-from engine.scale.encoding.unitworker import Unit, UnitCounts, UnitWorker, WorkerSetup
+from engine.scale.encoding.nodeencoder import NodeSetup, Seats
+from engine.scale.encoding.unitworker import UncountedFile, Unit, UnitCounts, UnitWorker, WorkerSetup
 from tests.conftest import CURRENT, HERE, SAMPLE, TOY_MODEL, jsonl, silent, spare_export
+from tests.scale.conftest import NODES
 
 PUBMED = HERE / "data" / "pubmed26n0001.xml"  # PMID 101, 102, 103; it deletes 104
 ROWS = ({"id": "PMID:104", "title": "A toy that is deleted later"}, {"id": "r-1", "title": "Gout in its first wording"})
@@ -202,3 +203,58 @@ def test_a_worker_reads_on_in_its_file_and_refuses_another_file(on_a_node: None,
     path.write_text(path.read_text() + "\n")
     with pytest.raises(SourceError, match="is not the file that was counted"):
         worker.encode(Unit(str(path), None, sha256, 0, 2))
+
+
+def test_each_worker_counts_a_file_and_stays_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_RECORDS", 10)
+    one, two, same, empty = (UncountedFile(name, None) for name in ("one", "two", "same", "empty"))
+    waiting = job._Waiting([one, two, one, same, empty])
+    assert len(waiting) == 4 and waiting.take(None, []) == one
+    assert waiting.add_units(one, "A", 25) == 3
+    first = waiting.take(("A", None), [])
+    assert first == Unit("one", None, "A", 0, 10)
+    assert [waiting.take(None, [first]) for _ in range(3)] == [two, same, empty]  # another worker shares no file yet
+    assert (waiting.add_units(two, "B", 10), waiting.add_units(same, "A", 25), waiting.add_units(empty, "C", 0)) == (
+        1,
+        0,
+        0,
+    )
+    assert waiting.take(None, [first]) == Unit("two", None, "B", 0, 10)
+    last = waiting.take(("B", None), [first])
+    assert last == Unit("one", None, "A", 10, 10)
+    waiting.give_back(last)
+    assert [waiting.take(("A", None), []) for _ in range(3)] == [last, Unit("one", None, "A", 20, 5), None]
+    waiting.give_back(two)
+    assert len(waiting) == 1 and waiting.take(None, []) == two
+
+
+def test_files_are_counted_on_the_nodes(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker encodes the file that it has counted, while others are not counted yet."""
+
+    class Noting(UnitWorker):
+        def count(self, file: UncountedFile) -> tuple[str, int]:
+            self.note(f"count {file.path}")
+            return super().count(file)
+
+        def encode(self, unit: Unit) -> UnitCounts:
+            self.note(f"encode {unit.path}")
+            return super().encode(unit)
+
+        def note(self, line: str) -> None:
+            with (tmp_path / "notes").open("a") as file:
+                file.write(f"{line}\n")
+
+    monkeypatch.setattr(job, "UnitWorker", Noting)
+    paths = [jsonl(tmp_path / f"{n}.jsonl", [{"id": f"{n}", "title": f"Gout {n}"}]) for n in range(3 * NODES)]
+    report = encode(make_folder(tmp_path / "there", nodes.address), paths)
+    assert (report.units, report.encoded) == (3 * NODES, 3 * NODES)
+    lines = (tmp_path / "notes").read_text().splitlines()
+    assert sorted(lines) == sorted(f"{what} {path}" for what in ("count", "encode") for path in paths)
+    assert lines.index(next(line for line in lines if line.startswith("encode"))) < 2 * NODES
+
+
+def test_a_cluster_without_a_free_core_is_reported(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "choose_seats", lambda *_: Seats(0, {}, "cpu"))
+    monkeypatch.setattr(job, "_PATIENCE", 0.5)
+    with pytest.raises(ClusterError, match="no node of the cluster had a core .* ray status"):
+        encode(make_folder(tmp_path / "there", nodes.address), [SAMPLE / "abstracts.jsonl"])
