@@ -12,7 +12,7 @@ import hashlib
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -115,7 +115,7 @@ class Cluster:
 
     def choose_nodes(self, name: str) -> list[str]:
         """Return all nodes in the order in which they are asked for a segment; the first `copies` hold it."""
-        return sorted(self._holders, key=lambda node: hashlib.sha256(f"{name} {node}".encode()).digest())
+        return _order_nodes(name, self._holders)
 
     @property
     def traffic(self) -> Traffic:
@@ -140,14 +140,15 @@ class Cluster:
         self._refresh(0.0)
         with self._lock:
             kept = dict(self._kept.values())
-        shares: dict[str, dict[GenerationKey, list[str]]] = {node: {key: [] for key in kept} for node in self._holders}
+        holders = self._holders  # those of one moment: another thread lists the nodes
+        shares: dict[str, dict[GenerationKey, list[str]]] = {node: {key: [] for key in kept} for node in holders}
         for key, names in kept.items():
             for name in names:
-                for node in self.choose_nodes(name)[: self.settings.copies]:
+                for node in _order_nodes(name, holders)[: self.settings.copies]:
                     shares[node][key].append(name)
         for node, share in shares.items():
             if self._has_settled(node):
-                self._settling[node] = self._holders[node].settle.remote(share)
+                self._settling[node] = holders[node].settle.remote(share)
 
     def _has_settled(self, node: str) -> bool:
         """Return whether the last call to a node has ended, and note the segments that it can't open."""
@@ -223,11 +224,12 @@ class Cluster:
     def _send(self, state: _Round, call: tuple[GenerationKey, str, list[Any]]) -> None:
         """Ask for the segments that nobody is being asked for, or only nodes that are slow, one call for each node."""
         key, operation, args = call
+        holders = self._holders  # those of one moment: another thread lists the nodes
         now, groups = time.monotonic(), dict[str, list[str]]()
         prompt = {name for _, names, since in state.pending.values() if now - since < _HEDGE for name in names}
         for name in [name for name in state.left if name not in prompt]:
             asked = state.asked.setdefault(name, set())
-            others = [node for node in self.choose_nodes(name) if node not in asked]
+            others = [node for node in _order_nodes(name, holders) if node not in asked]
             if others:
                 self._count_repeat(state, name)
                 state.repeated.add(name)
@@ -237,7 +239,7 @@ class Cluster:
         with self._lock:
             self._traffic.calls += len(groups)
         for node, names in groups.items():
-            call_ref = self._holders[node].answer.remote(key, names, operation, *args)
+            call_ref = holders[node].answer.remote(key, names, operation, *args)
             state.pending[call_ref] = (node, names, now)
 
     def _count_repeat(self, state: _Round, name: str) -> None:
@@ -329,6 +331,11 @@ class Cluster:
             f"no node of the cluster {self._place} answered for {', '.join(state.left[:5])} within "
             f"{seconds:g} s{f' ({state.problem})' if state.problem else ''}. {ADVICE}"
         )
+
+
+def _order_nodes(name: str, nodes: Iterable[str]) -> list[str]:
+    """Return nodes in the order in which they are asked for a segment."""
+    return sorted(nodes, key=lambda node: hashlib.sha256(f"{name} {node}".encode()).digest())
 
 
 def _watch_nodes(ref: weakref.ref[Cluster]) -> None:

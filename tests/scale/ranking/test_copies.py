@@ -1,5 +1,6 @@
 """Each segment is held by as many nodes as the settings say, also after a node has died or joined."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -65,6 +66,20 @@ def test_a_node_that_left_is_no_problem(index: Index) -> None:
     cluster._problems |= {node: ("segment one: it is damaged",), "a node that left": (Cluster.GONE,)}
     assert cluster.traffic.problems == (f"{cluster.name_node(node)}: segment one: it is damaged",)
     del cluster._problems[node]
+
+
+def test_a_node_that_leaves_at_any_moment_is_no_failure(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread lists the nodes: here, each look finds another list than the one before."""
+    cluster, key = cluster_of(index), build_key(get_generation(index).generation)
+    names = [entry.name for entry in index.manifest.segments]
+    expected = cluster.ask(key, names, "count")
+    every = dict(cluster.list_holders())
+    lists = itertools.cycle([every, {node: every[node] for node in list(every)[1:]}])
+    monkeypatch.setattr(Cluster, "_holders", property(lambda _: next(lists), lambda *_: None), raising=False)
+    for _ in range(4):
+        assert cluster.ask(key, names, "count") == expected
+        cluster.restore_copies()
+        next(lists)
 
 
 @pytest.mark.slow
