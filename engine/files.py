@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from engine.errors import EngineError, SourceError, UsageError
+from engine.phrases import quote_word
 from engine.platform import is_closed_pipe, link_file, replace_path, sync_path
 
 HEAD = 1 << 16  # bytes looked at to tell a format
@@ -66,7 +67,9 @@ def check_target(path: Path, *, overwrite: bool, example: str = "file") -> None:
         raise UsageError(_explain_exists(path))
     folder = _resolve(path).parent
     if not os.path.isdir(folder):
-        raise UsageError(f"{path} can't be written: there is no folder {folder}. Make it first: mkdir -p {folder}")
+        raise UsageError(
+            f"{path} can't be written: there is no folder {folder}. Make it first: mkdir -p {quote_word(folder)}"
+        )
     if not _is_writable(folder) or (exists and not _is_writable(path)):
         raise UsageError(f"{path} can't be written: no permission in {folder}. Name a file in a folder of your own")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+
 
 def pluralize(n: int, noun: str) -> str:
     """Return a number with its noun, for a message.
@@ -20,3 +23,12 @@ def write_ordinal(n: int) -> str:
     """
     endings = {1: "st", 2: "nd", 3: "rd"}
     return f"{n:,}{'th' if 10 < n % 100 < 14 else endings.get(n % 10, 'th')}"
+
+
+def quote_word(word: str | os.PathLike[str]) -> str:
+    """Return a path or a name as one word of a command that is to be copied into a shell.
+
+    >>> quote_word("copy.tar"), quote_word("my copy.tar")
+    ('copy.tar', "'my copy.tar'")
+    """
+    return shlex.quote(os.fspath(word))

@@ -17,7 +17,7 @@ from engine.config import Config
 from engine.errors import MissingExtraError, SourceError, UsageError
 from engine.files import check_new_folder
 from engine.options import DEFAULT_MODEL
-from engine.phrases import pluralize
+from engine.phrases import pluralize, quote_word
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Rejection
 from engine.terminal import say, show_progress
@@ -257,7 +257,7 @@ def _train_reranker(config: Config, settings: TrainingSettings, hold_out: tuple[
     say(f"{written.folder}: {steps} in {written.seconds:,.0f} s, fingerprint {written.identity.fingerprint[:12]}")
     say(f"mean loss {written.first_loss:.4f} in the first tenth of the steps, {written.last_loss:.4f} in the last")
     say(f"held out: its own document scores highest for {written.dev:.1%} of {pluralize(written.n_dev, 'title')}")
-    say(f"Next: engine promote {written.folder} -i NAME --guard FOLDER --dry-run")
+    say(f"Next: engine promote {quote_word(written.folder)} -i NAME --guard FOLDER --dry-run")
 
 
 @contextmanager
@@ -324,4 +324,4 @@ def _report(written: WrittenEncoder) -> None:
     say(f"mean cosine of two unrelated texts: {written.spread.mean:.3f}, by the base {written.base_spread.mean:.3f}")
     for problem in written.problems:
         say(f"Warning: {problem}", err=True)
-    say(f"Next: engine promote {written.folder} -i NAME")
+    say(f"Next: engine promote {quote_word(written.folder)} -i NAME")

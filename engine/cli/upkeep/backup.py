@@ -12,7 +12,7 @@ import click
 from engine.cli.frame.group import main, raise_signals
 from engine.cli.frame.options import index_options
 from engine.config import Config
-from engine.phrases import pluralize
+from engine.phrases import pluralize, quote_word
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def backup(config: Config, output: Path, current: bool, as_object: bool) -> None
     say(f"{output}: backup of {folder.path.name}, checked after writing")
     for line in _describe(made.receipt):
         say(line)
-    say(f"  to restore: engine restore {output} -i NEW-NAME")
+    say(f"  to restore: engine restore {quote_word(output)} -i NEW-NAME")
 
 
 @main.command()

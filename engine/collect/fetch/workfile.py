@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.errors import EngineError, UsageError
+from engine.phrases import quote_word
 from engine.platform import open_to_change, sync_file, take_lock
 
 _VERSION = 1
@@ -143,7 +144,7 @@ def open_work(path: Path, purpose: Mapping[str, str], fixed: tuple[str, ...]) ->
             if found != wanted:
                 raise UsageError(
                     f"{path} holds an interrupted fetch with another {key}: found {str(found)[:200]!r}, expected "
-                    f"{str(wanted)[:200]!r}. Finish that one first, or delete its work: rm {path}"
+                    f"{str(wanted)[:200]!r}. Finish that one first, or delete its work: rm {quote_word(path)}"
                 )
         yield work
 

@@ -20,6 +20,7 @@ from engine.errors import CorruptError, UsageError
 from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import FORMAT_VERSION
+from engine.phrases import quote_word
 from engine.platform import open_to_read, sync_file
 from engine.progress import Progress
 from engine.receipts import FileReceipt
@@ -85,14 +86,18 @@ def _check_place(path: Path, folder: IndexFolder) -> None:
     if path.suffix.lower() in _COMPRESSED:
         raise UsageError(
             f"{path} would be a compressed file, expected a folder or a name that ends in {ENDING}. Compress it "
-            f"afterwards, or name: -o {path.with_name(path.name.split('.')[0] + ENDING)}"
+            f"afterwards, or name: -o {quote_word(path.with_name(path.name.split('.')[0] + ENDING))}"
         )
     if os.path.lexists(path):
         inside = path / folder.path.name if path.is_dir() else path.with_name(f"{path.stem}-2{path.suffix}")
-        raise UsageError(f"{path} exists, and a backup never replaces anything. Name a new place: -o {inside}")
+        raise UsageError(
+            f"{path} exists, and a backup never replaces anything. Name a new place: -o {quote_word(inside)}"
+        )
     above = path.absolute().parent
     if not above.is_dir():
-        raise UsageError(f"{path} can't be made: there is no folder {above}. Make it first: mkdir -p {above}")
+        raise UsageError(
+            f"{path} can't be made: there is no folder {above}. Make it first: mkdir -p {quote_word(above)}"
+        )
     if not os.access(above, os.W_OK):
         raise UsageError(f"{path} can't be made: no permission in {above}. Name a folder of your own")
     if above.resolve().is_relative_to(folder.path.resolve()):

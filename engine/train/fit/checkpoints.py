@@ -20,6 +20,7 @@ from transformers import TrainerCallback
 from engine.encode.models.model import identify, locate
 from engine.errors import UsageError
 from engine.files import write_path_whole, write_text
+from engine.phrases import quote_word
 from engine.train.fit.settings import RECORD, TrainingSettings
 
 _WEIGHTS = "learned.safetensors"  # written last and whole: a checkpoint that has it is complete
@@ -50,7 +51,7 @@ def claim_work_folder(settings: TrainingSettings, data: Mapping[str, Dataset]) -
         if not path.is_file() or path.read_text(encoding="utf-8") != sealed:
             raise UsageError(
                 f"{folder} has the checkpoints of another training (other data or settings). "
-                f"Remove it: rm -r {folder}; or choose another folder: -o FOLDER"
+                f"Remove it: rm -r {quote_word(folder)}; or choose another folder: -o FOLDER"
             )
         return
     folder.mkdir(parents=True)

@@ -178,9 +178,11 @@ def test_a_damaged_index_is_not_backed_up(both: IndexFolder, tmp_path: Path, nam
 
 def test_places_that_are_refused(both: IndexFolder, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
+    (tmp_path / "two words").mkdir()
     for place, what in (
         ("there", "exists, and a backup never replaces anything. Name a new place: -o .*there/both"),
-        ("none/copy", "there is no folder .*none. Make it first: mkdir -p"),
+        ("two words", "Name a new place: -o '.*two words/both'"),
+        ("no such/copy", "there is no folder .*no such. Make it first: mkdir -p '.*no such'"),
         ("copy.tar.gz", "would be a compressed file, .*copy.tar"),
         ("indexes/both/copy", "is in the index itself"),
     ):
