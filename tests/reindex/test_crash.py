@@ -157,18 +157,18 @@ def check_kind(folder: IndexFolder, kind: str) -> None:
 
 
 def chosen(points: list[Point], step: int, kind: str) -> list[Point]:
-    """Every step-th call inside building/, which the next run deletes whole; outside every third and all that rename.
+    """Every step-th call inside building/, which the next run deletes whole; outside every sixth and all that rename.
 
-    Each kind of run has another third, since most of its calls are those of the others, and the last three calls, which
+    Each kind of run has another sixth, since most of its calls are those of the others, and the last three calls, which
     follow the switch to the new generation.
     """
     inside = [point for point in points if point.is_inside][::step]
     outside = [point for point in points if not point.is_inside]
-    third = outside[list(KINDS).index(kind) :: 3]
+    sixth = outside[list(KINDS).index(kind) :: 6]
     every = (
         outside
         if step == 1
-        else [point for point in outside if point in (*third, *outside[-3:]) or "rename" in point.call]
+        else [point for point in outside if point in (*sixth, *outside[-3:]) or "rename" in point.call]
     )
     return [point for point in points if point in inside or point in every]
 
