@@ -82,7 +82,7 @@ class Cluster:
 
         Raises:
             MissingExtraError: Ray is not installed.
-            ConfigError: there is no token.
+            ConfigError: there is no token, or the cluster refuses it.
             ClusterError: there is no cluster at the address, or it has no node.
         """
         self.settings = settings
