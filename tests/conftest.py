@@ -46,7 +46,7 @@ SAMPLE = ROOT / "engine" / "sample"
 Command = Callable[..., subprocess.CompletedProcess[str]]
 Lasting = Callable[[], tuple[IndexFolder, Callable[..., Report]]]
 
-settings.register_profile("gate", max_examples=50, stateful_step_count=10, deadline=None)
+settings.register_profile("gate", max_examples=30, stateful_step_count=10, deadline=None)
 settings.register_profile("ci", settings.get_profile("gate"), derandomize=True, database=None, print_blob=True)
 settings.register_profile("slow", max_examples=1000, stateful_step_count=20, deadline=None)
 settings.load_profile("ci" if "CI" in os.environ else "gate")  # --hypothesis-profile names another

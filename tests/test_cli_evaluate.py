@@ -121,12 +121,11 @@ def test_a_model_searches_a_set(run: Run, known_by_cosine: Path) -> None:
     assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "3", "0"] and done.exit_code == 0
     assert run("compare", "toy", "all-MiniLM-L6-v2", "--set", known_by_cosine).exit_code == 0
     with_prompt = f"'{TOY_MODEL}' --query-prompt 'find: '"
-    done = run("compare", TOY_MODEL, with_prompt, "--set", known_by_cosine)
+    backwards = f"{TOY_MODEL} --template '{{abstract}} {{title}}'"
+    done = run("compare", TOY_MODEL, backwards, "--set", known_by_cosine)
     heads = [line for line in done.stdout.splitlines() if line.endswith("3 queries")]
     assert heads == ["nDCG@10, 3 queries", "recall@100, 3 queries", "MRR@10, 3 queries"] and done.exit_code == 0
-    backwards = f"{TOY_MODEL} --template '{{abstract}} {{title}}'"
-    done = run("compare", TOY_MODEL, backwards, "--set", known_by_cosine, "--measure", "MAP")
-    assert done.exit_code == 0 and "--template" in done.stdout
+    assert "--template" in done.stdout
     done = run("evaluate", "--set", known_by_cosine, "--model", f"{TOY_MODEL} --template '{{title}}'")
     assert done.exit_code == 0 and "without a word that the encoder knows, never ranked" in done.stdout  # no titles
     done = run(

@@ -140,7 +140,7 @@ def test_more_labels_fit_when_the_map_is_nearer(window: Callable[..., Page]) -> 
         page.wait_for_function(f"document.querySelector('#map').dataset.labels.split(' ').includes('{missing[0]}')")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_the_map_and_its_lists_are_accessible(window: Callable[..., Page], scheme: str) -> None:
     page = window("/map?q=gout", color_scheme=scheme)
     page.wait_for_selector(DRAWN)
