@@ -2,7 +2,10 @@
 
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,23 @@ from engine.config import prepare_ray
 
 NODES = 3
 _ROOT = Path(__file__).parent.parent.parent
+_OWN = """
+import sys
+from ray._private.services import psutil
+from ray.cluster_utils import Cluster
+given = {"include_dashboard": False, "object_store_memory": 80_000_000}
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **given})
+print(cluster.address, flush=True)
+for line in sys.stdin:
+    if line.strip() == "all":
+        victims = psutil.Process().children(recursive=True)
+    else:
+        victims = [one.process for one in cluster.head_node.all_processes[line.strip()]]
+    for victim in victims:
+        victim.kill()
+    print("killed", flush=True)
+cluster.shutdown()
+"""
 
 
 def require_ray() -> None:
@@ -49,3 +69,32 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
             ray.shutdown()
             cluster.shutdown()
+
+
+@dataclass(frozen=True)
+class OwnCluster:
+    """A cluster of one node for one test, which may kill it."""
+
+    process: subprocess.Popen[str]
+    address: str
+    token: str
+
+    def kill(self, kind: str = "all") -> None:
+        """Kill all its processes, or one kind of those of its node."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        print(kind, file=self.process.stdin, flush=True)
+        assert self.process.stdout.readline() == "killed\n"
+
+
+@pytest.fixture
+def own_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnCluster]:
+    """A cluster of one node, with a token of its own in the environment."""
+    require_ray()
+    token = secrets.token_hex(32)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    monkeypatch.setenv("PYTHONPATH", str(_ROOT))
+    prepare_ray(loopback=True)
+    command = [sys.executable, "-c", _OWN]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield OwnCluster(process, process.stdout.readline().strip(), token)

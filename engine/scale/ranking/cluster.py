@@ -27,6 +27,7 @@ _DEADLINE = 4.0  # seconds that an answer may take, all retries together
 _STARTING = 30.0  # seconds that the first answer over a connection may take while the Holders start
 _HEDGE = 0.5  # seconds after which another copy is asked, too
 _FRESH = 2.0  # seconds for which the list of nodes is used
+_STALE = 15.0  # seconds after which a list of nodes that could not be renewed says nothing
 _AVOIDED = 10.0  # seconds for which a node that failed or was slow is asked last
 _PAUSE = 0.1  # seconds before nodes that all failed are asked again
 _LARGE = 1 << 16  # bytes; an array from this size on is sent once for all nodes
@@ -51,7 +52,7 @@ class Traffic:
     calls: int = 0  # of nodes, each for one segment or several
     retries: int = 0  # segments that were asked for again because a node failed
     hedges: int = 0  # segments that were asked for again because a node was slow
-    nodes: int = 0  # alive
+    nodes: int = 0  # alive; 0 when the cluster has not said so for a while
     problems: tuple[str, ...] = ()  # segments that a node should hold and can't open
 
 
@@ -120,7 +121,8 @@ class Cluster:
     @property
     def traffic(self) -> Traffic:
         """What was asked so far, and how the nodes are now."""
-        holders = self._holders  # a node that is gone has no problem; others have taken its place
+        is_stale = time.monotonic() - self._listed > _STALE
+        holders = {} if is_stale else self._holders  # a node that is gone has no problem; others have taken its place
         problems = [f"{self.name_node(node)}: {one}" for node in holders for one in self._problems.get(node, ())]
         with self._lock:
             return replace(self._traffic, nodes=len(holders), problems=tuple(problems))

@@ -50,7 +50,10 @@ SETTINGS = "The settings of the index can't be used; the server's log says why."
 _MESSAGES = {  # code -> message that names no files of the server
     "settings": SETTINGS,
     "disk_full": "Nothing was saved: the disk of the server is full. Ask whoever runs it to make room, then try again.",
-    "cluster": "A part of the index can't be searched now. Try again in a second, or ask whoever runs the server.",
+    "cluster": (
+        "A part of the index can't be searched now. Try again in a second, or ask whoever runs the server to run: "
+        "engine scale status"
+    ),
     "not_saved": "Nothing was saved: the server can't write decisions now. Try again later, or ask whoever runs it.",
 }
 _OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"

@@ -1,6 +1,5 @@
 """How soon a command is told that it can't connect, and that a cluster which is only slow is waited for."""
 
-import json
 import os
 import secrets
 import signal
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 
 from engine.config import prepare_ray
-from tests.scale.conftest import require_ray
+from tests.scale.conftest import OwnCluster, require_ray
 
 CHILD = """
 import sys, time
@@ -125,23 +124,8 @@ def slowed(process: int, pause: float) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_a_head_whose_node_was_killed_is_reported(tmp_path: Path) -> None:
-    require_ray()
-    script = """
-import json, os, signal, sys
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-os.kill(cluster.head_node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
-print(json.dumps(cluster.address), flush=True)
-sys.stdin.read()
-cluster.shutdown()
-"""
-    token = secrets.token_hex(32)
-    given = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=given) as cluster:
-        assert cluster.stdout is not None
-        address = json.loads(cluster.stdout.readline())
-        seconds, said = connect_anew(address, RAY_AUTH_TOKEN=token)
+def test_a_head_whose_node_was_killed_is_reported(own_cluster: OwnCluster) -> None:
+    own_cluster.kill("raylet")
+    seconds, said = connect_anew(own_cluster.address)
     assert seconds < GOAL
     assert "none of its nodes runs on this machine" in said
