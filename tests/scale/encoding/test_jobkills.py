@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from threading import Thread
 from typing import Any
 
@@ -26,15 +27,16 @@ pytestmark = pytest.mark.slow
 
 FILE = SAMPLE / "abstracts.jsonl"  # 120 records
 RECORDS = 10  # of a unit
-MOMENTS = (0, 2, 5, 9)  # units that were ended when the driver is killed
+SMALL = 5  # records of a unit where the driver is killed
+MOMENTS = range(0, 20, 2)  # units of 24 that were ended when the driver is killed, after some more time
 DRIVER = """
 import sys
 from pathlib import Path
 from engine.index.generations.folder import IndexFolder
 from engine.scale.encoding import job
 from tests.scale.encoding.test_job import encode
-from tests.scale.encoding.test_jobkills import FILE, RECORDS, Noting
-job.UnitWorker, job._RECORDS = Noting, RECORDS
+from tests.scale.encoding.test_jobkills import FILE, SMALL, Noting
+job.UnitWorker, job._RECORDS = Noting, SMALL
 encode(IndexFolder(Path(sys.argv[1])), [FILE])
 """
 
@@ -167,25 +169,30 @@ def test_a_killed_node_costs_no_text_with_real_weights(
     check_published(there, here)
 
 
-def test_a_killed_driver_goes_on_where_it_stopped(sides: tuple[IndexFolder, IndexFolder]) -> None:
+def test_a_killed_driver_goes_on_where_it_stopped(
+    sides: tuple[IndexFolder, IndexFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_RECORDS", SMALL)
     there, here = sides
+    random = Random(10)
     for n_ended in MOMENTS:
-        kill_driver(there, n_ended)
+        kill_driver(there, n_ended, random.uniform(0, 0.3))
     finished = len(list(there.shards.glob("*/*.shard")))
     done = encode(there, [FILE])
     assert finished >= MOMENTS[-1]
-    assert (done.encoded, done.kept) == (120 - finished * RECORDS, finished * RECORDS)
+    assert (done.encoded, done.kept) == (120 - finished * SMALL, finished * SMALL)
     assert set(Counter(unit for unit, _, n in read_notes(there, "ended") if int(n)).values()) == {1}
     assert not list(there.shards.glob("*/*.tmp"))
     check_published(there, here)
 
 
-def kill_driver(folder: IndexFolder, n_ended: int) -> None:
-    """Start a job, and kill its driver once so many units are ended in all; wait for the end of its workers."""
+def kill_driver(folder: IndexFolder, n_ended: int, seconds: float) -> None:
+    """Start a job, and kill its driver some time after so many units are ended; wait for the end of its workers."""
     n_begun = len(read_notes(folder, "begun"))
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(folder.path)])
     try:
         wait_until(lambda: len(read_notes(folder, "begun")) > n_begun and count_encoded(folder) >= n_ended)
+        time.sleep(seconds)
     finally:
         driver.kill()
         driver.wait()

@@ -77,8 +77,10 @@ def made(lasting: Lasting, nodes: Any) -> tuple[IndexFolder, Callable[..., Repor
 
 
 @contextmanager
-def asking(folder: IndexFolder, answers: list[tuple[int, Answer]], failures: list[Exception]) -> Iterator[None]:
-    """Ask again and again in two threads while the block runs, and note the answers with their questions."""
+def asking(
+    folder: IndexFolder, answers: list[tuple[int, Answer]], failures: list[Exception], n_readers: int = len(QUERIES)
+) -> Iterator[None]:
+    """Ask again and again in some threads while the block runs, and note the answers with their questions."""
     stopped = threading.Event()
 
     def ask(at: int) -> None:
@@ -90,7 +92,7 @@ def asking(folder: IndexFolder, answers: list[tuple[int, Answer]], failures: lis
             stopped.wait(0.01)
 
     with wait_for(partial(open_index, folder.path)) as index:
-        threads = [threading.Thread(target=ask, args=(at,)) for at in range(len(QUERIES))]
+        threads = [threading.Thread(target=ask, args=(at % len(QUERIES),)) for at in range(n_readers)]
         for thread in threads:
             thread.start()
         try:
@@ -112,19 +114,20 @@ def check(folder: IndexFolder, answers: list[tuple[int, Answer]]) -> set[int]:
     return numbers
 
 
+@pytest.mark.parametrize(("n_readers", "n_published"), [(2, 2), pytest.param(4, 20, marks=pytest.mark.slow)])
 def test_readers_see_one_generation_while_others_are_published_and_rolled_back(
-    made: tuple[IndexFolder, Callable[..., Report], ClusterPlacement],
+    made: tuple[IndexFolder, Callable[..., Report], ClusterPlacement], n_readers: int, n_published: int
 ) -> None:
     folder, add, placement = made
     answers: list[tuple[int, Answer]] = []
     failures: list[Exception] = []
-    with asking(folder, answers, failures):
-        for number in (2, 3):
+    with asking(folder, answers, failures, n_readers):
+        for number in range(2, 2 + n_published):
             assert add({"id": f"new-{number}", "title": f"Gout and colchicine {number}"}).generation == number
-        for number in (2, 1):
+        for number in (n_published, n_published - 1):
             assert roll_back(folder, None, placement) == number
     assert failures == []
-    assert len(check(folder, answers)) > 1
+    assert len(check(folder, answers)) > n_published / 2
 
 
 @pytest.mark.parametrize("point", [12, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 21) if n != 12)])
