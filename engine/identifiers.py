@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
@@ -12,6 +13,10 @@ MAX_ID = 255  # characters
 
 # Zero-width characters, soft hyphens and byte-order marks inside copied text.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+
+# What a PDF prints for the hyphens and slashes of a DOI.
+_PRINTED = str.maketrans("\u2010\u2011\u2012\u2013\u2212\u2044\u2215", "-----//")
+_LINE_BREAK = re.compile(r"[^\S\n]*\n\s*")
 
 _PMID = re.compile(r"[1-9][0-9]{0,8}")
 _PADDED_PMID = re.compile(r"(?=[0-9]{1,10}(?![0-9]))0*([1-9][0-9]{0,8})(?:[.,]0{1,2})?")  # "030000001", "30000001.0"
@@ -174,6 +179,20 @@ def find_linked_pmid(value: object) -> str | None:
         return None
     linked = _LINKED_PMID.search(value)
     return linked[1] if linked else None
+
+
+def find_printed_id(text: str) -> str:
+    r"""Return an id as it was printed where a copy has full-width characters, or other hyphens; "" if it has none.
+
+    A DOI is joined at the ends of lines. Numbers are not: they may be two.
+
+    >>> find_printed_id("10.1000/a\u20101\n23"), find_printed_id("\uff11\uff12"), find_printed_id("12")
+    ('10.1000/a-123', '12', '')
+    """
+    plain = unicodedata.normalize("NFKC", "\n".join(_INVISIBLE.sub("", text).split("\r\n"))).translate(_PRINTED)
+    if "10." in plain:
+        plain = _LINE_BREAK.sub("", plain.strip())
+    return plain if plain != text else ""
 
 
 def strip_pmid(text: str) -> str:

@@ -18,6 +18,7 @@ from engine.identifiers import (
     find_noted_pmid,
     find_orcid,
     find_pmids,
+    find_printed_id,
     parse_doi,
     parse_pmid,
     strip_doi,
@@ -287,3 +288,24 @@ def test_what_is_no_doi_leads_nowhere(doi: str | None) -> None:
 def test_an_address_ends_no_attribute_and_no_link(text: str) -> None:
     for url in (build_pubmed_url(text), build_doi_url(text)):
         assert url.isascii() and not re.search(r"""["'<> ()\n]""", url)
+
+
+@pytest.mark.parametrize(
+    ("copied", "printed"),
+    [
+        ("10.1000/\nabc.12", "10.1000/abc.12"),
+        ("https://doi.org/10.1000/ab\r\n  c.12", "https://doi.org/10.1000/abc.12"),
+        ("10.1000/s1\u201012\u2013x", "10.1000/s1-12-x"),
+        ("10.1000\u2215abc", "10.1000/abc"),
+        ("\uff11\uff10\uff0e1000/abc", "10.1000/abc"),
+        ("\uff30\uff2d\uff29\uff24\uff1a12345", "PMID:12345"),
+        ("\uff11\uff12\uff13", "123"),
+    ],
+)
+def test_an_id_is_read_as_it_was_printed(copied: str, printed: str) -> None:
+    assert find_printed_id(copied) == printed
+    assert find_printed_id(printed) == ""
+
+
+def test_two_numbers_in_two_lines_are_never_one() -> None:
+    assert "\n" in find_printed_id("\uff11\uff12\n34")

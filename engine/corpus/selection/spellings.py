@@ -6,8 +6,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_HIDDEN = re.compile("[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
-_DIVISION = re.compile(r"(?<=\w)[-\u00ad\u2010\u2011][^\S\n]*\n\s*(?=\w)")  # a word at the end of a line
+from engine.characters import DIVIDERS
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\ufffe\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]"
+)
+_DIVISION = re.compile(rf"(?<=\w)(?:[{DIVIDERS}][^\S\n]*\n\s*|\u00ac)(?=\w)")  # a word at the end of a line
 
 
 def list_copied_spellings(values: Iterable[str]) -> list[str]:
@@ -21,7 +25,7 @@ def list_copied_spellings(values: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for value in values:
         found[value] = None
-        if value.isascii() and value == " ".join(value.split()):
+        if value.isascii() and value.isprintable() and value == " ".join(value.split()):
             continue
         lines = "\n".join(value.splitlines())
         for between in ("", "-"):

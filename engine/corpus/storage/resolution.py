@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.accessions import name_accession
 from engine.corpus.storage.values import bind_text, dump_json_array
-from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
+from engine.identifiers import find_printed_id, strip_doi, strip_doi_address, strip_pmid
 
 if TYPE_CHECKING:
     from engine.corpus.storage.store import Corpus
@@ -28,6 +28,10 @@ _RULES: _Rules = (
     (f"{_BY_CONTRIBUTION} c.own_id = v.value", strip_doi_address),
     (f"{_BY_PART} p.pmid = v.value", strip_pmid),
     (f"{_BY_PART} p.doi = v.value COLLATE NOCASE", strip_doi),
+    # As copied from a PDF or typed on an East Asian keyboard:
+    (f"{_BY_ID} a.record_id = v.value", lambda text: strip_doi_address(find_printed_id(text))),
+    (f"{_BY_ID} a.pmid = v.value", lambda text: strip_pmid(find_printed_id(text))),
+    (f"{_BY_ID} a.doi = v.value COLLATE NOCASE", lambda text: strip_doi(find_printed_id(text))),
 )
 
 

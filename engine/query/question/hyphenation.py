@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from engine.characters import DIVIDERS
+
 # A letter follows at once where a browser has dropped the line break from a field.
-_DIVIDED = re.compile(r"(?<![\w-])([^\W\d_]{2,})[-\u00ad\u2010\u2011](\s*)([^\W\d_]{2,})(?![\w-])")
+_PART = r"([^\W\d_](?:\u00ad?[^\W\d_])+)"  # a soft hyphen inside is none of its ends
+_DIVIDED = re.compile(rf"(?<![\w\u00ad-]){_PART}[{DIVIDERS}](\s*){_PART}(?![\w\u00ad-])")
 
 
 def join_divided_words(text: str, count: Callable[[str], int]) -> tuple[str, tuple[str, ...]]:
@@ -23,7 +26,7 @@ def join_divided_words(text: str, count: Callable[[str], int]) -> tuple[str, tup
     notes: list[str] = []
 
     def join(found: re.Match[str]) -> str:
-        first, blank, second = found.groups()
+        first, blank, second = (part.replace("\u00ad", "") for part in found.groups())
         whole, compound = first + second, f"{first}-{second}"
         n_whole = count(whole)
         if not blank:

@@ -21,6 +21,11 @@ KNOWN = {"arthritis", "anti", "inflammatory", "antiinflammatory", "state", "art"
         ("arth-ritis", "arthritis"),  # a browser has dropped the line break
         ("arth\u00ad\nritis", "arthritis"),
         ("ARTH\u2010\n ritis.", "ARTHritis."),
+        ("arth\u00ac\nritis", "arthritis"),  # a word processor's sign of a soft hyphen
+        ("arth\u00acritis", "arthritis"),
+        ("arth\x02\r\nritis", "arthritis"),  # what a browser's viewer copies for the hyphen
+        ("arth\ufffe\nritis", "arthritis"),
+        ("ar\u00adth\u2010\nri\u00adtis", "arthritis"),
         ("anti-inflammatory", "anti-inflammatory"),
         ("anti-\ninflammatory", "antiinflammatory"),
         ("pre- and post-operative", "pre- and post-operative"),
