@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def translate(text: tuple[str, ...], strategy: Path | None, as_object: bool) -> 
     engine translate --strategy search.txt --json
     """
     from engine.corpus.boolean.strategy import read_search
+    from engine.query.question.hyphenation import note_divided_words
 
     asked = read_query_text(text, strategy)
     search = read_search(asked)
@@ -41,31 +43,32 @@ def translate(text: tuple[str, ...], strategy: Path | None, as_object: bool) -> 
             "engine translate 'gout[tiab] AND diet'"
         )
     if as_object:
-        click.echo(dump_json(_list_fields(search)))
+        click.echo(dump_json(_list_fields(search, note_divided_words(asked))))
     else:
-        say(_describe_search(search))
+        say(_describe_search(search, note_divided_words(asked)))
 
 
-def _list_fields(search: Search) -> dict[str, object]:
-    """Return the tree of a search and its translations as a dictionary."""
+def _list_fields(search: Search, divided: Sequence[str]) -> dict[str, object]:
+    """Return the tree of a search and its translations as a dictionary; divided: notes on divided words."""
     from engine.corpus.boolean.translation import TARGETS, list_search_fields, translate_search
 
     found = [translate_search(search, target) for target in TARGETS]
     return {
         "dialect": search.expression.dialect.value,
         "lines": list_search_fields(search),
-        "notes": list(search.notes),
+        "notes": [*search.notes, *divided],
         "translations": {one.dialect.value: {"lines": list(one.lines), "notes": list(one.notes)} for one in found},
     }
 
 
-def _describe_search(search: Search) -> str:
-    """Return the tree of a search and its translations for reading."""
+def _describe_search(search: Search, divided: Sequence[str]) -> str:
+    """Return the tree of a search and its translations for reading; divided: notes on divided words."""
     from engine.corpus.boolean.translation import TARGETS, draw_search, translate_search
 
     dialect = search.expression.dialect
     order = "AND, OR and NOT from left to right" if dialect.reads_left_to_right else "NOT before AND, AND before OR"
-    parts = [f"Read as {dialect.value}, {order}:", draw_search(search), *(f"Note: {note}" for note in search.notes)]
+    parts = [f"Read as {dialect.value}, {order}:", draw_search(search)]
+    parts += [f"Note: {note}" for note in (*search.notes, *divided)]
     for target in TARGETS:
         found = translate_search(search, target)
         lines = zip(search.lines, found.lines, strict=True)

@@ -37,12 +37,14 @@ class Piece:
     written: str = ""
 
 
-# What word processors and East Asian keyboards write, one character for one, so that positions stay.
+# What word processors and East Asian keyboards write, one character for one, so that positions stay as they are seen.
 _SAME = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)} | str.maketrans(
-    "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2018\u2019\u201a\u201b\u2032\u00a0\u3000\u2007\u202f\ufeff",
-    '"' * 7 + "'" * 5 + " " * 5,
+    "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2018\u2019\u201a\u201b\u2032\u00a0\u3000\u2007\u202f",
+    '"' * 7 + "'" * 5 + " " * 4,
 )
-_INVISIBLE = re.compile(r"(?<!\w)[\u200b\u200c\u200d\u2060]|[\u200b\u200c\u200d\u2060](?!\w)")  # not inside a word
+_INVISIBLE = "\0\u00ad\u200b-\u200d\u2060\ufeff\ud800-\udfff"
+_INSIDE = re.compile(rf"(?<=\w)[{_INVISIBLE}]+(?=\w)|(?<=\w)[\u00ad\u00ac\x02\ufffe][^\S\n]*\n\s*(?=[^\W\d_])")
+_OUTSIDE = re.compile(f"[{_INVISIBLE}]")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?=[/:\s)]|$)")
 _OPERATOR = re.compile(r'(?<![^\s()"\]])(AND|OR|NOT)(?![^\s()"\[])')
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,60})\]")
@@ -111,8 +113,11 @@ _ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s()\"]+|\bwww\.[^\s()\"]+", re.IGN
 
 
 def fold_marks(text: str) -> str:
-    """Return a text with plain quotation marks, parentheses, letters and blanks, as long as before."""
-    return _INVISIBLE.sub(" ", text.translate(_SAME))
+    """Return a text with plain quotation marks, parentheses, letters and blanks, as long as it is seen.
+
+    What is not seen inside a word is dropped, also where the end of a line shows it as a hyphen.
+    """
+    return _OUTSIDE.sub(" ", _INSIDE.sub("", text.translate(_SAME)))
 
 
 def has_operator(text: str) -> bool:

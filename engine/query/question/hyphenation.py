@@ -12,6 +12,19 @@ _PART = r"([^\W\d_](?:\u00ad?[^\W\d_])+)"  # a soft hyphen inside is none of its
 _DIVIDED = re.compile(rf"(?<![\w\u00ad-]){_PART}[{DIVIDERS}](\s*){_PART}(?![\w\u00ad-])")
 
 
+def note_divided_words(text: str) -> tuple[str, ...]:
+    r"""Return notes on the words of a text that a hyphen at the end of a line divides, where no index can join them.
+
+    >>> note_divided_words("gout OR inflam-\nmation")
+    ('"inflam-mation" was divided at the end of a line, and is read as two words. Write it as it is spelled',)
+    """
+    return tuple(
+        f'"{first}-{second}" was divided at the end of a line, and is read as two words. Write it as it is spelled'
+        for first, blank, second in dict.fromkeys(_DIVIDED.findall(text))
+        if "\n" in blank or "\r" in blank
+    )
+
+
 def join_divided_words(text: str, count: Callable[[str], int]) -> tuple[str, tuple[str, ...]]:
     r"""Return a text with its divided words joined, and notes on them; count tells how many records hold a word.
 

@@ -418,3 +418,22 @@ def test_any_text_is_read_or_refused(pieces: list[str], between: str) -> None:
         draw_search(search)
         for target in TARGETS:
             assert len(translate_search(search, target).lines) == len(search.lines)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "written"),
+    [
+        ("gou\0t[tiab]", "gout[tiab]"),
+        ("go\u200b\u200but[ti]", "gout[ti]"),
+        ("gout[ti\u00adab]", "gout[tiab]"),
+        ("exp Go\u00adut/", '"Gout"[mh]'),
+        ("Smi\ufeffth[au]", "Smith[au]"),
+        ("inflam\u00ad\nmation[tiab]", "inflammation[tiab]"),
+        ("inflam\u00ac\r\n  mation[tiab]", "inflammation[tiab]"),
+        ("gout\u200b AND\u200b hip", "gout[tiab] AND hip[tiab]"),
+    ],
+)
+def test_characters_that_are_not_seen_are_not_written_either(pasted: str, written: str) -> None:
+    search = read_search(pasted)
+    assert search is not None and not search.notes
+    assert translate_search(search, Dialect.PUBMED).lines == (written,)

@@ -7,7 +7,7 @@ import pytest
 from engine import open_index
 from engine.index.generations.folder import IndexFolder
 from engine.options import Query
-from engine.query.question.hyphenation import join_divided_words
+from engine.query.question.hyphenation import join_divided_words, note_divided_words
 from tests.conftest import Report
 
 KNOWN = {"arthritis", "anti", "inflammatory", "antiinflammatory", "state", "art"}
@@ -78,3 +78,8 @@ def test_questions_pasted_from_a_pdf_are_answered_and_the_change_is_told(
                 assert any("is read as" in note for note in answer.notes) == (
                     text.startswith("osteochon") and text[9] != "d"
                 )
+
+
+def test_a_division_that_no_index_can_decide_is_noted_once() -> None:
+    (note,) = note_divided_words("inflam-\nmation OR inflam-\nmation OR anti-viral OR x-\ny")
+    assert note.startswith('"inflam-mation" was divided at the end of a line')
