@@ -418,14 +418,16 @@ def decode(raw: bytes) -> tuple[str, bool]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number from 1, line without its ending) of every line that is not blank.
+    r"""Yield (number from 1, line without its ending) of every line that is not blank.
+
+    Lines end with \n, or with \r in a file that has no \n.
 
     Raises:
         SourceError: as open_bytes; or the file has only blank lines, breaks off, or a line is not UTF-8.
     """
     is_empty = True
     with open_bytes(path) as stream:
-        for number, line, is_utf8 in decode_lines(stream, str(path)):
+        for number, line, is_utf8 in _split_returns(decode_lines(stream, str(path))):
             if not is_utf8 or "\0" in line:
                 what = "holds a NUL" if is_utf8 else "not UTF-8"
                 raise SourceError(f"{path}, line {number}: {what}, expected text. Save the file as UTF-8")
@@ -434,6 +436,15 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line.rstrip("\r\n")
     if is_empty:
         raise SourceError(f"{path} is empty")
+
+
+def _split_returns(lines: Iterator[tuple[int, str, bool]]) -> Iterator[tuple[int, str, bool]]:
+    r"""Yield lines, the only one of a file without \n as those that \r ends."""
+    for number, line, is_utf8 in lines:
+        if number == 1 and "\r" in line and not line.endswith("\n"):
+            yield from ((n, part, is_utf8) for n, part in enumerate(line.split("\r"), 1))
+        else:
+            yield number, line, is_utf8
 
 
 def read_text(path: Path, max_bytes: int) -> str:

@@ -101,3 +101,13 @@ def test_what_is_no_file_of_topics_is_refused(tmp_path: Path, content: str, says
     (tmp_path / "topics").write_text(content)
     with pytest.raises(UsageError, match=says):
         list(read_queries(tmp_path / "topics"))
+
+
+@pytest.mark.parametrize(
+    "content", ["id\ttext\rq1\tgout\rq2\thip\r", '{"id": "q1", "text": "gout"}\r{"id": "q2", "text": "hip"}']
+)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lines_may_end_with_a_return_alone(tmp_path: Path, content: str, encoding: str) -> None:
+    path = tmp_path / "queries"
+    path.write_bytes(content.encode(encoding))
+    assert list(read_queries(path)) == [("q1", "gout"), ("q2", "hip")]
