@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route, sync_playwright
 
 from engine import Query, open_index
 from engine.collect.source import read_source
@@ -370,6 +370,32 @@ def test_the_form_sent_again_keeps_the_ticks(window: Callable[..., Page]) -> Non
     page.click("form.search button[type=submit]")
     page.wait_for_url(lambda url: "mode" not in url)
     assert page.inner_text("#ticked") == "1 ticked"
+
+
+def test_what_was_opened_stays_open_when_the_marks_come(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    page.locator(".hide").nth(0).click()
+    page.wait_for_url("**hide=**")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route) if "engine-marks" in route.request.headers else route.continue_()
+
+    page.route("**/*", hold)
+    page.reload()
+    page.wait_for_selector("#hits[aria-busy]")
+    page.evaluate("document.querySelector('.messages').append(Object.assign(document.createElement('p'), {id: 'old'}))")
+    page.click(".concealed summary")
+    for route in held:
+        route.continue_()
+    page.wait_for_selector("#hits:not([aria-busy])")
+    assert page.get_attribute(".concealed", "open") == "" and page.locator("#old").count() == 0
+    assert page.evaluate("document.activeElement.closest('.concealed') !== null")
+    page.unroute("**/*")
+    before = page.inner_html(".messages").replace(' open=""', "")
+    page.reload()
+    page.wait_for_selector("#hits:not([aria-busy])")
+    assert before.split() == page.inner_html(".messages").split()
 
 
 def test_what_is_excluded_is_no_longer_ticked(window: Callable[..., Page]) -> None:

@@ -107,7 +107,14 @@ const addMarks = async () => {
     after.open = before.open;
     if (!before.contains(document.activeElement)) before.replaceWith(after);
   }
-  if (one(".messages", page)) one(".messages").replaceWith(one(".messages", page));
+  const now = one(".messages"), later = one(".messages", page), kept = ".examples, .chips, .concealed";
+  if (!now || !later) return;
+  for (const each of [...now.children]) if (!each.matches(kept)) each.remove();
+  let next = now.firstElementChild; // what is kept stays where it is: it may be open, or have the focus
+  for (const each of [...later.children]) {
+    if (each.matches(kept)) next = next?.nextElementSibling ?? null;
+    else now.insertBefore(each, next);
+  }
 };
 if (list?.hasAttribute("data-later")) addMarks().catch(() => {}).finally(() => list.removeAttribute("aria-busy"));
 
