@@ -4,6 +4,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -98,3 +99,11 @@ def own_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnCluster]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield OwnCluster(process, process.stdout.readline().strip(), token)
+
+
+@pytest.fixture
+def short_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("ENGINE_CACHE", folder)
+        yield Path(folder)

@@ -6,10 +6,9 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -55,14 +54,6 @@ class Answering(Cluster):
 
 
 @pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A cache folder with a path that is short enough for a socket."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        monkeypatch.setenv("ENGINE_CACHE", folder)
-        yield Path(folder)
-
-
-@pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> Answering:
     """What a command connects to by itself."""
     own = Answering()
@@ -84,7 +75,7 @@ def share(cluster: Cluster) -> closing[Relay]:
     return closing(Relay(cluster, path))
 
 
-def test_questions_and_answers_pass_unchanged(cache: Path, alone: Answering) -> None:
+def test_questions_and_answers_pass_unchanged(short_cache: Path, alone: Answering) -> None:
     with share(Answering()) as server:
         asking = RelayedCluster(SETTINGS)
         for value in VALUES:
@@ -97,7 +88,7 @@ def test_questions_and_answers_pass_unchanged(cache: Path, alone: Answering) -> 
 
 
 @pytest.mark.parametrize("error", [GenerationError("gone"), ClusterError("no node"), BusyError("behind")])
-def test_an_error_of_the_cluster_is_raised_here(cache: Path, alone: Answering, error: Exception) -> None:
+def test_an_error_of_the_cluster_is_raised_here(short_cache: Path, alone: Answering, error: Exception) -> None:
     with share(Answering(error)):
         with pytest.raises(type(error), match=f"^{error}$"):
             RelayedCluster(SETTINGS).ask(KEY, ["one"], "search")
@@ -105,7 +96,7 @@ def test_an_error_of_the_cluster_is_raised_here(cache: Path, alone: Answering, e
             RelayedCluster(SETTINGS).ask(KEY, ["one"], "format")
 
 
-def test_a_server_that_ends_is_replaced_by_the_cluster(cache: Path, alone: Answering) -> None:
+def test_a_server_that_ends_is_replaced_by_the_cluster(short_cache: Path, alone: Answering) -> None:
     with share(Answering()):
         asking, other = RelayedCluster(SETTINGS), RelayedCluster(SETTINGS)
         asking.ask(KEY, ["one"], "count")
@@ -153,7 +144,7 @@ def listen(answer: bytes) -> Callable[[Path], None]:
         struct.pack("!QQ", 6, 2) + b"[]\x93NUM",
     ],
 )
-def test_a_server_that_makes_no_sense_is_not_used(cache: Path, alone: Answering, answer: bytes) -> None:
+def test_a_server_that_makes_no_sense_is_not_used(short_cache: Path, alone: Answering, answer: bytes) -> None:
     path = _find_path(SETTINGS)
     assert path is not None
     listen(answer)(path)
@@ -163,7 +154,7 @@ def test_a_server_that_makes_no_sense_is_not_used(cache: Path, alone: Answering,
 
 @pytest.mark.parametrize("question", [b"", b"x" * 99, struct.pack("!QQ", 2, 2) + b"[]", struct.pack("!QQ", 3, 9)])
 def test_a_client_that_makes_no_sense_costs_no_place(
-    cache: Path, alone: Answering, question: bytes, monkeypatch: pytest.MonkeyPatch
+    short_cache: Path, alone: Answering, question: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "_CONNECTIONS", 2)
     with share(Answering()) as server:
@@ -178,7 +169,7 @@ def test_a_client_that_makes_no_sense_costs_no_place(
 
 
 def test_more_commands_than_a_server_takes_ask_the_cluster(
-    cache: Path, alone: Answering, monkeypatch: pytest.MonkeyPatch
+    short_cache: Path, alone: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "_CONNECTIONS", 2)
     with share(Answering()):
@@ -187,7 +178,7 @@ def test_more_commands_than_a_server_takes_ask_the_cluster(
         assert alone.n_asked == 2
 
 
-def test_one_server_listens_and_one_that_died_is_replaced(cache: Path, alone: Answering) -> None:
+def test_one_server_listens_and_one_that_died_is_replaced(short_cache: Path, alone: Answering) -> None:
     path = _find_path(SETTINGS)
     assert path is not None
     path.parent.mkdir(mode=0o700)
@@ -200,9 +191,9 @@ def test_one_server_listens_and_one_that_died_is_replaced(cache: Path, alone: An
     assert _find_path(ClusterSettings(None, "/indexes/other")) != path
 
 
-def test_a_folder_that_others_can_use_is_not_used(cache: Path, alone: Answering) -> None:
+def test_a_folder_that_others_can_use_is_not_used(short_cache: Path, alone: Answering) -> None:
     with share(Answering()):
-        (cache / "relays").chmod(0o750)
+        (short_cache / "relays").chmod(0o750)
         assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
         assert alone.n_asked == 1
     assert open_relay(Answering()) is None
@@ -216,7 +207,7 @@ def test_no_socket_can_be_there(monkeypatch: pytest.MonkeyPatch, alone: Answerin
     assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
 
 
-def test_a_command_asks_the_server_and_loads_no_ray(nodes: Any, cache: Path, lasting: Lasting) -> None:
+def test_a_command_asks_the_server_and_loads_no_ray(nodes: Any, short_cache: Path, lasting: Lasting) -> None:
     folder: IndexFolder = lasting()[0]
     with open_locally(folder.path) as here:
         expected = here.ask(Query("gout")), here.ask(Query("gout", mode="semantic", sort="year"))

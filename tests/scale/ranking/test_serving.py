@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 import pytest
 
 from engine.index.generations.folder import IndexFolder
+from engine.options import Query
+from engine.query.index import get_generation
+from engine.query.index import open_index as open_locally
+from engine.scale.opening import open_for_command
+from engine.scale.ranking.relay import RelayedCluster
+from engine.scale.ranking.remoteindex import RemoteIndex
 from tests.conftest import Lasting
 from tests.scale.conftest import OwnCluster
 from tests.scale.ranking.test_cluster import write_settings
@@ -58,6 +65,25 @@ def test_a_server_on_a_cluster_answers_as_one_of_this_machine(
         assert told.keys() == NAMES
         assert (told["calls_total"] >= len(QUESTIONS), told["nodes"] >= 3, told["problems"]) == (True, True, 0)
         check_secret(there, os.environ["RAY_AUTH_TOKEN"])
+
+
+def test_commands_ask_through_the_server(
+    nodes: Any, lasting: Lasting, short_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder: IndexFolder = lasting()[0]
+    write_settings(folder.path, nodes.address, folder.path)
+    with open_locally(folder.path) as here:
+        expected = here.ask(Query("gout"))
+    with serving(folder.path.parent) as server:
+        with open_for_command(folder.path) as asking:
+            ranker = get_generation(asking).vectors
+            assert isinstance(ranker, RemoteIndex) and isinstance(ranker.cluster, RelayedCluster)
+            assert asking.ask(Query("gout")) == expected
+            assert ranker.cluster._direct is None
+        assert len(list((short_cache / "relays").iterdir())) == 1
+        os.kill(server.process.pid, signal.SIGTERM)
+        server.process.wait(timeout=20)
+    assert not list((short_cache / "relays").iterdir())
 
 
 @pytest.mark.slow
