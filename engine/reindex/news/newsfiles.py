@@ -169,8 +169,9 @@ def _build_urn(*parts: str) -> str:
 def _write_entry(run: dict[str, Any], watch: dict[str, Any], one: dict[str, Any], urn: str) -> str:
     """Return an entry of the feed."""
     link = f'<link href="{_escape(one["url"])}"/>\n' if one["url"] else ""
+    text = "summary" if link else "content"  # an entry without a link must have a content
     return (
         f"<entry>\n<title>{_escape(one['title']) or '[no title]'}</title>\n<id>{urn}</id>\n{link}"
         f'<updated>{_escape(run["created"])}</updated>\n<category term="{_escape(watch["name"])}"/>\n'
-        f"<summary>{_escape(_describe_record(one))}</summary>\n</entry>\n"
+        f"<{text}>{_escape(_describe_record(one))}</{text}>\n</entry>\n"
     )

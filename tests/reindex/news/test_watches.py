@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from lxml import etree
 
 from engine.config import SavedQuestion, read_watches
 from engine.errors import ConfigError, CorruptError, LockedError, UsageError
@@ -279,3 +280,16 @@ class Watching(RuleBasedStateMachine):
 
 TestWatching = Watching.TestCase
 TestWatching.settings = settings(examples(0.08), stateful_step_count=12)
+
+
+def test_each_entry_of_the_feed_has_what_atom_requires(toy: IndexFolder, tmp_path: Path) -> None:
+    watches = saved(ZORB)
+    begin_watches(toy, watches)
+    rows = [{"id": "l", "title": "Zorbing <b> & more", "doi": "10.1000/z"}, {"id": "n", "abstract": "zorbing\x01"}]
+    add_rows(toy, tmp_path, *rows)
+    answer_watches(toy, watches, NOW)
+    feed = etree.parse(toy.path / _NEWS / "feed.atom").getroot()
+    names = {"a": "http://www.w3.org/2005/Atom"}
+    assert feed.xpath("count(a:entry)", namespaces=names) == 2
+    assert feed.xpath("//a:entry[not(a:id and a:title and a:updated)]", namespaces=names) == []
+    assert feed.xpath("//a:entry[not(a:content) and not(a:link[not(@rel)])]", namespaces=names) == []
