@@ -37,12 +37,12 @@ _ERRORS = {kind.__name__: kind for kind in (BusyError, ClusterError, GenerationE
 
 
 def _find_path(settings: ClusterSettings) -> Path | None:
-    """Return where servers of this version listen for an index on a cluster; None where no socket can be there."""
+    """Return where servers of this version and machine listen for an index on a cluster; None: no socket can be there."""
     folder = cache_folder()
     if folder is None or not hasattr(socket, "AF_UNIX"):
         return None
-    told = json.dumps([__version__, settings.address, settings.storage, settings.copies])
-    return folder / "relays" / hashlib.sha256(told.encode()).hexdigest()[:16]
+    names = [__version__, socket.gethostname(), settings.address, settings.storage, settings.copies]
+    return folder / "relays" / hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
 
 
 def open_relay(cluster: Cluster | RelayedCluster) -> Relay | None:
