@@ -37,7 +37,7 @@ _ERRORS = {kind.__name__: kind for kind in (BusyError, ClusterError, GenerationE
 
 
 def _find_path(settings: ClusterSettings) -> Path | None:
-    """Return where servers of this version and machine listen for an index on a cluster; None: no socket can be there."""
+    """Return where servers of this version and machine listen for an index; None where no socket can be."""
     folder = cache_folder()
     if folder is None or not hasattr(socket, "AF_UNIX"):
         return None
