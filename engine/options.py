@@ -26,7 +26,7 @@ YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
 _SMALL_INDEX = 50_000  # records; a smaller one is written as one segment …
-_FEW_GENERATIONS = 8  # … if no more generations are kept, each of which would be a whole copy
+_FEW_GENERATIONS = 8  # … if no more generations are kept, each of which would be a whole copy, and no node copies it
 DEFAULT_WEIGHT = 0.6  # of the cosine in hybrid mode
 SHORT, SHORT_WEIGHT = 3, 0.4  # words of a query that tell the encoder little, and the weight for them
 _WEIGHTS = f"by the query: {DEFAULT_WEIGHT}, {SHORT_WEIGHT} for up to {SHORT} words, more where words find little"
@@ -877,7 +877,7 @@ class IndexSettings:
             "one_segment_below",
             "Records below which an index is written as one segment; a larger one adds a segment for what changed.",
             str(_SMALL_INDEX),
-            f"{_SMALL_INDEX}; 0 where more than {_FEW_GENERATIONS} generations are kept",
+            f"{_SMALL_INDEX}; 0 where more than {_FEW_GENERATIONS} generations are kept, or on a cluster",
             low=0,
             high=1_000_000_000,
         ),
@@ -1047,7 +1047,8 @@ class IndexSettings:
         """Records below which an index is written as one segment."""
         if self.one_segment_below is not None:
             return self.one_segment_below
-        return _SMALL_INDEX if self.keep_generations <= _FEW_GENERATIONS else 0
+        is_copied = self.keep_generations > _FEW_GENERATIONS or self.backend != "local"
+        return 0 if is_copied else _SMALL_INDEX
 
 
 def _list_settings(owner: type) -> tuple[SettingOption, ...]:

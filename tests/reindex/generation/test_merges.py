@@ -52,6 +52,11 @@ def test_what_exceeds_the_budget_is_postponed_smallest_first(monkeypatch: pytest
     assert choose_merges(sizes, 1, 0) == Merges((2,), (0, 1))
 
 
+def test_on_a_cluster_a_small_index_is_not_written_anew() -> None:
+    assert IndexSettings(backend="ray").most_in_one_segment == 0
+    assert IndexSettings(backend="ray", one_segment_below=7).most_in_one_segment == 7
+
+
 @pytest.mark.parametrize(
     ("given", "kept", "expected"), [(None, 3, 50_000), (None, 8, 50_000), (None, 9, 0), (7, 30, 7), (0, 3, 0)]
 )
