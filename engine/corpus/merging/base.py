@@ -364,11 +364,14 @@ def _open_segment(path: Path) -> sqlite3.Connection:
     Raises:
         CorruptError: SQLite can't open the file.
     """
-    try:
-        connection = sqlite3.connect(format_uri(path), uri=True)
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    except sqlite3.DatabaseError as err:
-        raise CorruptError(_describe_damage(path, err)) from err
+    with contextlib.ExitStack() as opened:
+        try:
+            connection = sqlite3.connect(format_uri(path), uri=True)
+            opened.callback(connection.close)
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        except sqlite3.DatabaseError as err:
+            raise CorruptError(_describe_damage(path, err)) from err
+        opened.pop_all()
     return connection
 
 

@@ -303,18 +303,27 @@ class Journal:
         """
         place = f"file:{quote(str(self.path.resolve()))}"
         if write:
-            connection = sqlite3.connect(place, _PATIENCE, isolation_level=None, check_same_thread=False, uri=True)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            return connection
+            return _connect(place, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", check_same_thread=False)
         try:
-            connection = sqlite3.connect(f"{place}?mode=ro", _PATIENCE, isolation_level=None, uri=True)
-            connection.execute("PRAGMA user_version").fetchone()
+            return _connect(f"{place}?mode=ro", "PRAGMA user_version")
         except sqlite3.OperationalError as err:
             if getattr(err, "sqlite_errorname", "").startswith(_BUSY):
                 raise
-            connection = sqlite3.connect(f"{place}?mode=ro&immutable=1", isolation_level=None, uri=True)
-        return connection
+        return _connect(f"{place}?mode=ro&immutable=1")
+
+
+def _connect(place: str, *statements: str, check_same_thread: bool = True) -> sqlite3.Connection:
+    """Connect to a file by its URI and run statements; a connection on which one fails is closed."""
+    connection = sqlite3.connect(
+        place, timeout=_PATIENCE, isolation_level=None, check_same_thread=check_same_thread, uri=True
+    )
+    try:
+        for statement in statements:
+            connection.execute(statement).fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def list_active(decisions: Sequence[Decision]) -> list[Decision]:

@@ -34,7 +34,7 @@ def copy_database(source: Path, target: Path) -> None:
 def _open_for_reading(path: Path) -> sqlite3.Connection:
     """Connect to a database without changing it; where its folder can't be written, without locks."""
     place = f"file:{quote(str(path.resolve()))}?mode=ro"
-    connection = sqlite3.connect(place, _PATIENCE, isolation_level=None, uri=True)
+    connection = sqlite3.connect(place, timeout=_PATIENCE, isolation_level=None, uri=True)
     try:
         connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.OperationalError:

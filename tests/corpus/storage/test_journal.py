@@ -85,6 +85,17 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         Journal(path).append("ann", [MERGE])
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="finds open files in /proc/self/fd, which is not here")
+@pytest.mark.parametrize("write", [True, False])
+def test_a_file_that_is_no_database_is_not_left_open(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "decisions.db"
+    path.write_bytes(b"no database at all, but long enough to be taken for one" * 20)
+    with pytest.raises(sqlite3.DatabaseError) as caught:  # its traceback keeps the variables of the method
+        Journal(path).open_connection(write=write)
+    opened = {os.readlink(each) for each in Path("/proc/self/fd").iterdir() if os.path.islink(each)}
+    assert (str(path) in opened, caught.value.sqlite_errorname) == (False, "SQLITE_NOTADB")
+
+
 def test_a_journal_on_read_only_media_is_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "decisions.db")
     journal.append("ann", [MERGE])

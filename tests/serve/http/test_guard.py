@@ -4,6 +4,7 @@ import base64
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import lxml.html
@@ -402,8 +403,11 @@ def damaged(fresh: IndexFolder) -> Iterator[TestClient]:
 
 
 def test_a_damaged_index_is_a_failure_of_the_server(damaged: TestClient, fresh: IndexFolder) -> None:
-    with pytest.raises(sqlite3.DatabaseError, match="malformed|not a database"):
-        sqlite3.connect(segment_of(fresh, 2).database).execute("SELECT * FROM abstracts").fetchall()
+    with (
+        closing(sqlite3.connect(segment_of(fresh, 2).database)) as database,
+        pytest.raises(sqlite3.DatabaseError, match="malformed|not a database"),
+    ):
+        database.execute("SELECT * FROM abstracts").fetchall()
     for path in ("/api/v1/search?q=gout", "/api/v1/record?id=toy-01"):
         message = error_of(damaged.get(path), 500, "damaged")
         assert message == "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
