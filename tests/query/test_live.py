@@ -128,3 +128,20 @@ def test_a_file_that_is_cut_off_raises_no_bus_error(toy: IndexFolder, files: Pat
     command = [sys.executable, "-c", program, toy.path, files / "vectors.faiss"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stdout) == (0, "10\n" if in_memory else "CorruptError\n"), done.stderr
+
+
+def test_an_encoder_that_is_changed_below_an_open_index_gives_no_other_vectors(toy: IndexFolder) -> None:
+    with open_index(toy.path, follow=False) as index, index.pin() as still:
+        before = [each.search("gout of the knee", mode="semantic") for each in (index, still)]
+        (data,) = (toy.path / "encoders").glob("*/encoder.data")
+        data.chmod(0o644)
+        good = data.read_bytes()
+        for damage in ("zeros", "cut off", "empty"):
+            DAMAGES[damage](data)
+            for each in (index, still):
+                with pytest.raises(CorruptError, match=r"encoder\.data .*, expected"):
+                    each.search("gout of the hand", mode="semantic")
+            data.write_bytes(good)
+            assert [each.search("gout of the knee", mode="semantic") for each in (index, still)] == before
+        replace(data)  # what is mapped is as it was
+        assert [each.search("gout of the knee", mode="semantic") for each in (index, still)] == before

@@ -273,6 +273,21 @@ def test_a_damaged_generation_is_not_served_until_it_is_good_again(
     assert not lxml.html.document_fromstring(server.get("/status")[2]).xpath("//p[@class='note warning']")
 
 
+def test_an_encoder_that_is_changed_below_the_server_is_not_used(folder: IndexFolder, server: Running) -> None:
+    (data,) = folder.path.glob("encoders/*/encoder.data")
+    data.chmod(0o644)
+    good = data.read_bytes()
+    data.write_bytes(bytes(len(good)))
+    assert server.get("/readyz")[0] == 503
+    assert server.get("/api/v1/search?q=gout+of+the+toe")[0] == 500
+    data.write_bytes(good)
+    began = time.monotonic()
+    while server.get("/readyz")[0] != 200:
+        assert time.monotonic() - began < SOON
+        time.sleep(0.02)
+    assert server.get("/api/v1/search?q=gout+of+the+toe")[0] == 200
+
+
 def test_a_server_outlives_the_loss_of_its_index(folder: IndexFolder, server: Running, tmp_path: Path) -> None:
     shutil.move(folder.path, tmp_path / "elsewhere")
     time.sleep(0.3)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.config import Settings
@@ -80,17 +81,19 @@ class OpenGeneration:
             )
         self.lock = threading.Lock()
         self.loaded: Encoder | None = None
+        self.encoder_files = OpenFiles((), ())  # of the loaded encoder, which maps them
         self.word_lock = threading.Lock()  # words are looked up while the encoder is loaded
         self.words: WordIndex | None = None
         self.rerank_lock = threading.Lock()
         self.rerankers: dict[tuple[str, str], OnnxReranker] = {}  # by model and precision as asked for, newest last
+        self.reranker_files: dict[tuple[str, str], OpenFiles] = {}  # of the loaded ones, which map them
         self.may_export = True  # a reranker that the folder does not hold yet
         self.filtered: dict[Filters, Qualified] = {}
         self.matched: dict[Search, Matches] = {}
         self.sentences: dict[int, EncodedSentences] = {}
 
     def get_encoder(self) -> Encoder:
-        """Return the query encoder of this generation, checked and loaded on first use.
+        """Return the query encoder of this generation, checked and loaded on first use and after a change of its files.
 
         Raises:
             EncoderMismatchError: the folder holds another encoder.
@@ -98,19 +101,11 @@ class OpenGeneration:
             EncoderError: missing or unusable.
         """
         with self.lock:
-            if self.loaded is None:
-                from engine.encode.models.folder import check_encoder
-
+            if self.loaded is None or self.encoder_files.find_change(replaced=False):
+                self.loaded = None
                 path = self.folder.get_encoder_path(self.manifest.encoder.fingerprint)
-                with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as loading them
-                    checked = pool.submit(partial(check_encoder, path, self.manifest.encoder, quick=True))
-                    try:
-                        from engine.encode.execution.onnx import OnnxEncoder  # `similar` must not pay for it
-
-                        loaded = OnnxEncoder(path)
-                    finally:
-                        checked.result()  # its error says more than that of a failed load
-                self.loaded = loaded
+                self.encoder_files = OpenFiles.of(path.glob("*"))
+                self.loaded = _load_encoder(path, self.manifest)
             return self.loaded
 
     def get_reranker(self, model: str, precision: str) -> tuple[OnnxReranker, tuple[str, ...]]:
@@ -126,15 +121,20 @@ class OpenGeneration:
 
         with self.rerank_lock:
             key, notes = (model, precision), tuple[str, ...]()
+            if key in self.reranker_files and self.reranker_files[key].find_change(replaced=False):
+                del self.rerankers[key], self.reranker_files[key]
             if key not in self.rerankers:
                 before = list_rerankers(self.folder)
                 path = provide_reranker(self.folder, model, precision, may_export=self.may_export)
+                files = OpenFiles.of(path.glob("*"))
                 loaded = OnnxReranker(path)
                 if loaded.identity not in before:
                     notes = (f"the reranker was exported to {path}, where later searches find it",)
                 while len(self.rerankers) >= _RERANKERS:
-                    del self.rerankers[next(iter(self.rerankers))]
-                self.rerankers[key] = loaded
+                    oldest = next(iter(self.rerankers))
+                    del self.rerankers[oldest]
+                    self.reranker_files.pop(oldest, None)
+                self.rerankers[key], self.reranker_files[key] = loaded, files
             return self.rerankers[key], notes
 
     def get_words(self) -> WordIndex:
@@ -157,9 +157,14 @@ class OpenGeneration:
     def adopt_encoder(self, other: OpenGeneration) -> None:
         """Reuse the loaded encoder of another generation, if both have the same one, and its rerankers."""
         self.rerankers, self.may_export = other.rerankers, other.may_export
+        self.reranker_files = other.reranker_files
         self.rerank_lock = other.rerank_lock  # of the rerankers that both use
         if self.manifest.encoder.fingerprint == other.manifest.encoder.fingerprint:
-            self.loaded = other.loaded
+            self.loaded, self.encoder_files = other.loaded, other.encoder_files
+
+    def find_change(self) -> str | None:
+        """Describe a file, of the encoder too, that was written to or cut off while it was open; None without one."""
+        return self.files.find_change(replaced=False) or self.encoder_files.find_change(replaced=False)
 
     def prepare(self, *, patience: float, n_connections: int) -> None:
         """Load the encoder, open the words and connections for parallel queries.
@@ -218,6 +223,26 @@ class OpenGeneration:
         """Return the MeSH tree that index.toml names; None if it names none."""
         named = Settings.load(self.folder.path).mesh_tree
         return read_mesh_tree(self.folder.path / named) if named else None
+
+
+def _load_encoder(path: Path, manifest: Manifest) -> Encoder:
+    """Load the encoder of a generation, and check it meanwhile.
+
+    Raises:
+        EncoderMismatchError: the folder holds another encoder.
+        CorruptError: its files differ from their receipt.
+        EncoderError: missing or unusable.
+    """
+    from engine.encode.models.folder import check_encoder
+
+    with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as loading them
+        checked = pool.submit(partial(check_encoder, path, manifest.encoder, quick=True))
+        try:
+            from engine.encode.execution.onnx import OnnxEncoder  # `similar` must not pay for it
+
+            return OnnxEncoder(path)
+        finally:
+            checked.result()  # its error says more than that of a failed load
 
 
 def open_latest(folder: IndexFolder, open_ranker: OpenRanker, before: OpenGeneration | None = None) -> OpenGeneration:

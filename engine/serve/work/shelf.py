@@ -66,7 +66,7 @@ class Shelf:
 
     def find_change(self, name: str) -> str | None:
         """Describe a file of an open index that was written to or cut off; None without one."""
-        return get_generation(self.indexes[name]).files.find_change(replaced=False)
+        return get_generation(self.indexes[name]).find_change()
 
     def look(self) -> None:
         """Move every index to its current generation; keep the old one if the new one can't be opened."""
@@ -92,7 +92,8 @@ class Shelf:
             OSError: CURRENT or a file of the generation can't be read.
         """
         pointer, began = IndexFolder(index.path).read_pointer_bytes(), time.monotonic()
-        if pointer == get_generation(index).pointer and get_generation(index).files.find_change() is None:
+        opened = get_generation(index)
+        if pointer == opened.pointer and opened.files.find_change() is None and opened.find_change() is None:
             self.problems.pop(name, None)
         elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
             self.failed[name] = pointer

@@ -289,6 +289,20 @@ def test_a_damaged_reranker_is_noticed(copied: IndexFolder, model: Path) -> None
         assert opened.ask(Query("gout", rerank=str(model))).reranker  # exported again
 
 
+def test_a_reranker_that_is_changed_below_an_open_index_gives_no_other_scores(copied: IndexFolder) -> None:
+    (path,) = copied.path.glob("encoders/*/reranker.json")
+    data = path.with_name("encoder.data")
+    data.chmod(0o644)
+    good = data.read_bytes()
+    with open_index(copied.path, follow=False) as opened:
+        before = opened.ask(Query("gout", rerank="tiny")).hits
+        data.write_bytes(bytes(len(good)))
+        with pytest.raises(CorruptError, match="encoder.data was changed or damaged"):
+            opened.ask(Query("gout", rerank="tiny"))
+        data.write_bytes(good)
+        assert opened.ask(Query("gout", rerank="tiny")).hits == before
+
+
 def test_a_neighbour_s_reranker_is_copied(ready: IndexFolder, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     neighbour = copy_toy(ready.path.parent / "neighbour")
     monkeypatch.setattr("engine.query.opening.rerankers._export", lambda *_: pytest.fail("exported"))
