@@ -326,8 +326,8 @@ class Cluster:
         """Build the error for segments that no node answered for: a BusyError if none failed and some still work."""
         if state.pending and not state.problem:
             return BusyError(
-                f"the nodes of the cluster {self._place} are behind: no answer for {', '.join(state.left[:5])} within "
-                f"{seconds:g} s. Try again in a few seconds; if that lasts, add nodes: engine scale status"
+                f"the nodes of the cluster are behind: no answer for {', '.join(state.left[:5])} within {seconds:g} s. "
+                "Try again in a few seconds; if that lasts, add nodes: engine scale status"
             )
         return ClusterError(
             f"no node of the cluster {self._place} answered for {', '.join(state.left[:5])} within "
