@@ -115,5 +115,7 @@ def test_nodes_that_are_behind_are_no_failure(index: Index, monkeypatch: pytest.
         assert len(cluster.ask(key, names, "count")) == 4
     assert cluster.traffic.hedges > before.hedges and cluster.traffic.retries == before.retries
     monkeypatch.setattr("engine.scale.ranking.cluster._DEADLINE", -1.0)
-    with pytest.raises(BusyError, match=r"^the nodes of the cluster are behind: no answer for .* Try again in a few seconds"):
+    with pytest.raises(
+        BusyError, match=r"^the nodes of the cluster are behind: no answer for .* Try again in a few seconds"
+    ):
         cluster.ask(key, names, "count")
