@@ -1,4 +1,5 @@
 import hashlib
+import os
 import resource
 import tracemalloc
 from pathlib import Path
@@ -171,13 +172,17 @@ def test_thousands_of_shards_need_no_open_files(tmp_path: Path) -> None:
     for i in range(150):
         made.add([key(str(i))], np.eye(1, DIM, dtype=np.float32), np.array([i]))
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    n_used = len(os.listdir("/proc/self/fd"))  # of this process, by other tests too
+    gaps = [os.dup(0) for _ in range(max(map(int, os.listdir("/proc/self/fd"))) - n_used + 2)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (gaps[-1] + 50, before[1]))
     try:
         read = shards(tmp_path)
         assert read.load() == 150
         assert [read.get(key(str(i))).n_tokens for i in range(150)] == list(range(150))  # type: ignore[union-attr]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for one in gaps:
+            os.close(one)
     assert len(list((tmp_path / "shards" / "f00d").iterdir())) == 150
 
 
