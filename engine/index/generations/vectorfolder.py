@@ -80,6 +80,15 @@ class VectorRow:
     digest: str  # SHA-256 of the text of the record, in 64 hex digits; "" where unknown
 
 
+def _explain(err: Exception) -> str:
+    """Return why a file can't be read, as a part of a sentence."""
+    if isinstance(err, AttributeError | TypeError | KeyError):
+        return "it has another structure"
+    if isinstance(err, OSError) and err.strerror:
+        return err.strerror
+    return str(err)[:200].rstrip(". ")
+
+
 def check_vector_folder(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder that vectors can't be written to.
 
@@ -235,7 +244,7 @@ class _MatrixFile:
         try:
             matrix = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as err:
-            raise UsageError(f"{self.path} can't be read: {str(err)[:200]}. {_EXPECTED}") from err
+            raise UsageError(f"{self.path} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
         if matrix.ndim != 2 or matrix.dtype != _DTYPE:
             raise UsageError(
                 f"{self.path} holds {matrix.dtype} in the shape {matrix.shape}, expected float32 in rows. Convert it: "
@@ -254,7 +263,7 @@ class _MatrixFile:
             with self.table.open(encoding="utf-8") as file:
                 yield from map(json.loads, file)
         except (OSError, ValueError, RecursionError) as err:
-            raise UsageError(f"{self.table} can't be read: {str(err)[:200]}. {_EXPECTED}") from err
+            raise UsageError(f"{self.table} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
 
     def read_vectors(self, first: int, n: int) -> Vectors:
         """Return a copy of n rows."""
@@ -276,7 +285,7 @@ class _ParquetFile:
         try:
             self._file = parquet.ParquetFile(self.path)
         except (OSError, arrow.ArrowException) as err:
-            raise UsageError(f"{self.path} can't be read: {str(err)[:200]}. {_EXPECTED}") from err
+            raise UsageError(f"{self.path} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
         kinds = {field.name: field.type for field in self._file.schema_arrow}
         kind = kinds.get(VECTOR, arrow.null())
         if ID not in kinds or not arrow.types.is_fixed_size_list(kind) or kind.value_type != arrow.float32():
@@ -327,7 +336,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         content = json.loads(read_text(path, _MAX_MANIFEST))
         receipts = [FileReceipt(str(one["name"]), one["n_bytes"], one["sha256"]) for one in content.get("files", [])]
     except (SourceError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
-        raise UsageError(f"{path} is no manifest of vectors: {str(err)[:200]}. {_EXPECTED}") from err
+        raise UsageError(f"{path} is no manifest of vectors: {_explain(err)}. {_EXPECTED.capitalize()}") from err
     if content.get("format_version", FORMAT) != FORMAT:
         raise UsageError(f"{path} has the version {content['format_version']}, expected {FORMAT}. Export it again")
     for receipt in receipts:

@@ -25,6 +25,8 @@ _NAME_BYTES = 16
 _DIGEST_BYTES = 32
 _UNKNOWN = bytes(_DIGEST_BYTES)  # of a text whose hash is not given
 _MAX_UNUSABLE = 0.05  # share of the vectors; a folder with more was made in another way
+_SCALE = "Scale them: vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)"
+_AGAIN = "Make these vectors again, or leave their rows out"
 _MIN_UNUSABLE = 10  # up to this many, the vectors are the likely cause
 
 
@@ -156,18 +158,19 @@ def _find_unusable(table: VectorTable) -> NDArray[np.int64]:
     Raises:
         UsageError: there are too many of them.
     """
-    rows, example = [np.empty(0, np.int64)], ""
+    rows, example, advice = [np.empty(0, np.int64)], "", _SCALE
     for start, vectors in table.scan_vectors():
         with np.errstate(over="ignore", invalid="ignore"):
             lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
         found = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_TOLERANCE))
         if len(found) and not example:
             example = f"row {start + int(found[0]) + 1:,} has the length {lengths[found[0]]:.3g}"
+            advice = _SCALE if np.isfinite(lengths[found[0]]) else _AGAIN
         rows.append(start + found)
     unusable = np.concatenate(rows)
     if len(unusable) > max(_MIN_UNUSABLE, _MAX_UNUSABLE * table.shape[0]):
         raise UsageError(
             f"{table.path}: {len(unusable):,} of {pluralize(table.shape[0], 'vector')} can't be used: {example}, "
-            "expected 1. Scale them: vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)"
+            f"expected 1. {advice}"
         )
     return unusable
