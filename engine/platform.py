@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     import socket
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
 
 def _load(name: str) -> Any:
     """Return a module of the standard library; None where this system has none."""
@@ -281,6 +283,11 @@ def make_read_only(path: Path) -> None:
     """
     if not _IS_WINDOWS and path.stat().st_mode & 0o777 != _READ_ONLY:
         path.chmod(_READ_ONLY)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error says that a disk, or what a user may store there, is full."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def is_private(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from engine.encode.models.folder import GRAPH, TOKENIZER, WEIGHTS
 from engine.encode.original.export import TransformerOutput, build_graph, make_inputs, write_graph
 from engine.encode.texts.probes import PROBES
 from engine.errors import EncoderError
+from engine.platform import is_disk_full
 from engine.records.reranker import RerankerIdentity
 
 _MAX_DIFFERENCE = 1e-4  # of any score of a probe, exported against original
@@ -33,12 +34,15 @@ def export_reranker(folder: Path, identity: RerankerIdentity, target: Path) -> N
 
     Raises:
         EncoderError: the model can't be loaded or exported, or the scores of the exported one differ from its own.
+        OSError: the disk is full.
     """
     original = _load_original(folder, identity)
     (target / TOKENIZER).write_text(original.tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
     try:
         build_graph(partial(_write_logits, original), target / GRAPH, WEIGHTS, identity.precision, folder)
     except Exception as err:  # torch and onnx raise many types
+        if is_disk_full(err):
+            raise
         reason = str(err).strip().split("\n")[0][:200] or repr(err)
         raise EncoderError(f"{identity.model} can't be exported: {reason}") from err
     seal_reranker(target, identity)

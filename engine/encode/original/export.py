@@ -20,6 +20,7 @@ from engine.encode.models.folder import DOCUMENTS, QUERIES, TowerFiles, write_re
 from engine.encode.original.transformer import TransformerEncoder
 from engine.encode.texts.probes import PROBES
 from engine.errors import EncoderError
+from engine.platform import is_disk_full
 from engine.records.encoder import EncoderIdentity, Vectors
 
 _MAX_DIFFERENCE = 1e-4  # of any component of a probe's vector, exported against original
@@ -100,6 +101,7 @@ def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> Non
 
     Raises:
         EncoderError: the model can't be exported, or the vectors of the exported encoder differ from its own.
+        OSError: the disk is full.
     """
     original = TransformerEncoder(folder, identity, "cpu")
     _export_tower(original, target, DOCUMENTS, as_query=False)
@@ -114,6 +116,7 @@ def _export_tower(original: TransformerEncoder, target: Path, files: TowerFiles,
 
     Raises:
         EncoderError: torch can't export the model.
+        OSError: the disk is full.
     """
     original.write_tokenizer(target, files.tokenizer, as_query=as_query)
     tower = original.queries if as_query and original.queries else original.documents
@@ -133,6 +136,8 @@ def _export_tower(original: TransformerEncoder, target: Path, files: TowerFiles,
     except EncoderError:
         raise
     except Exception as err:  # torch and onnx raise many types
+        if is_disk_full(err):
+            raise
         reason = str(err).strip().split("\n")[0][:200] or repr(err)
         raise EncoderError(
             f"{original.identity.model} can't be exported ({reason}). Choose another model: engine models"

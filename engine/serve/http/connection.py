@@ -176,7 +176,8 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer malformed HTTP with status 400 and the headers of every response."""
         headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-        headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+        headers += [(b"connection", b"close")]
         for event in (
             h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
             h11.Data(data=msg.encode("ascii")),

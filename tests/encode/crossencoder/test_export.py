@@ -1,5 +1,7 @@
 """The exported reranker against CrossEncoder.predict, for tiny models of several architectures."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -91,6 +93,16 @@ def test_an_export_that_scores_otherwise_is_refused(tmp_path: Path, monkeypatch:
     folder = make_reranker(tmp_path / "model")
     monkeypatch.setattr(runner, "_compute_scores", lambda outputs, activation: outputs)
     with pytest.raises(EncoderError, match="the exported reranker differs from the original by"):
+        exported(folder, tmp_path / "exported")
+
+
+def test_a_full_disk_is_no_fault_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = make_reranker(tmp_path / "model")
+    monkeypatch.setattr("engine.encode.crossencoder.export.build_graph", fail)
+    with pytest.raises(OSError, match="No space left"):
         exported(folder, tmp_path / "exported")
 
 

@@ -1,7 +1,9 @@
 """The exported encoder against the original, on the real weights and on the toy."""
 
+import errno
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from engine.encode.execution.onnx import OnnxEncoder
 from engine.encode.models.model import identify
 from engine.encode.models.recipe import prepare_text
 from engine.encode.texts.probes import PROBES
+from engine.errors import EngineError
 from engine.index.generations.folder import IndexFolder
 from engine.options import DEFAULT_MODEL, IndexSettings
 from engine.query.index import get_generation
@@ -172,3 +175,14 @@ def test_int8_is_near_fp32_and_a_text_has_one_vector_whatever_its_neighbours(
     assert cosines.mean() >= 0.993 and cosines.min() >= 0.98
     assert np.array_equal(encoder.encode(texts[:7][::-1]).vectors[::-1], found[:7])
     assert (path / "encoder.data").stat().st_size < 60e6 < (exported.folder / "encoder.data").stat().st_size
+
+
+def test_a_full_disk_is_no_fault_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+
+    monkeypatch.setattr("engine.encode.original.export.build_graph", fail)
+    order = Order((TOY,), IndexSettings(model=str(TOY_MODEL), device="cpu"))
+    with pytest.raises((EngineError, OSError), match="No space left") as caught:
+        index_sources(IndexFolder(tmp_path / "indexes" / "new"), order, silent)
+    assert "another model" not in str(caught.value)
