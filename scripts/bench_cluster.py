@@ -6,7 +6,8 @@ The index is copied; both sides answer from the same generation and take turns. 
 records; a batch has 200 of them. While 20 questions a second are asked, the node that is asked first
 for the first segment is killed; a time counts from when a question was due. With --large, a node opens an index that
 it has not seen, and its first answer is awaited: the start of its process is included. With --against, a cold `engine
-search` of this machine alone takes turns with that of another checkout. On a busy machine, set
+search` of this machine alone takes turns with that of another checkout. A cold `engine search` is also timed three ways
+in turns: this machine alone, connected to the nodes, and through `engine serve`. On a busy machine, set
 OMP_NUM_THREADS=1, as it is for each node, or the threads of one process wait for each other. Prints one line of JSON,
 then a table. Needs the extra [ray].
 """
@@ -20,8 +21,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,6 +53,8 @@ GOALS = {
     "cold start of a node with the large index, s": "5 at most",
     "cold search of this machine alone, times the other version": "1.03 at most",
     "modules of a cluster that it imports": "none",
+    "cold search of the nodes, connected, s": "",
+    "cold search of the nodes through a server, s": "",
 }
 # Runs a search and names the modules of a cluster that it imported: argv holds the arguments.
 IMPORTED = """
@@ -209,6 +213,57 @@ def compare_versions(folder: Path, against: Path, title: str, rounds: int) -> di
     return {**medians, **least, "ratio": round(ratio, 3)}
 
 
+@contextmanager
+def start_server(folder: Path) -> Iterator[None]:
+    """Run `engine serve` on an index until the block ends.
+
+    Raises:
+        SystemExit: it ended before it served.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "engine",
+        "serve",
+        "-i",
+        folder.name,
+        "--indexes",
+        str(folder.parent),
+        "--port",
+        "0",
+    ]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, cwd=folder) as server:
+        try:
+            if not any("http://" in line for line in server.stderr or ()):
+                raise SystemExit("engine serve ended before it served")
+            yield
+        finally:
+            server.terminate()
+
+
+def compare_commands(folder: Path, title: str, rounds: int) -> dict[str, float]:
+    """Return the median seconds of a cold `engine search` alone, connected to the nodes, and through a server.
+
+    The first round is left out. The folder holds a cache of its own for the server's socket.
+    """
+    arguments = ["search", title, "-i", folder.name, "--indexes", str(folder.parent)]
+    command = [sys.executable, "-m", "engine", *arguments]
+    common = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def ask(**variables: str) -> None:
+        subprocess.run(command, env={**common, **variables}, stdout=subprocess.DEVNULL, cwd=folder, check=True)
+
+    with tempfile.TemporaryDirectory() as cache, start_server(folder):
+        ways: dict[str, Callable[[], object]] = {
+            "alone": partial(ask, ENGINE_BACKEND="local"),
+            "connected": partial(ask, ENGINE_CACHE=cache),
+            "through_server": ask,
+        }
+        spent = bench.in_turns(ways, rounds + 1)
+    return {name: round(statistics.median(seconds[1:]), 2) for name, seconds in spent.items()}
+
+
 def list_imported(folder: Path, title: str) -> str:
     """Return the modules of a cluster that a search of this machine alone imports."""
     arguments = ["search", title, "-i", folder.name, "--indexes", str(folder.parent)]
@@ -239,6 +294,7 @@ def measure_nodes(cluster: Any, folder: Path, large: Path | None, rounds: int) -
         }
     if large:
         figures["cold_start"] = time_cold_start(cluster, large.resolve(), rounds)
+    figures["commands"] = compare_commands(folder, titles[0], rounds)
     figures["killed"] = ask_under_death(cluster, folder, titles[:SINGLE])
     return figures
 
@@ -246,6 +302,7 @@ def measure_nodes(cluster: Any, folder: Path, large: Path | None, rounds: int) -
 def list_rows(figures: Mapping[str, Any]) -> list[list[object]]:
     """Return the rows of the table: figure, local, nodes, goal."""
     single, killed, cold, versions = (figures.get(name, {}) for name in ("single", "killed", "cold_start", "versions"))
+    commands = figures["commands"]
     values: dict[str, tuple[object, object]] = {
         **{f"{mode} question, p50 ms": (ms["local"], ms["ray"]) for mode, ms in single.items()},
         "200 questions at once, times the rate of local": (1.0, figures["batch"]["ratio"]),
@@ -255,6 +312,8 @@ def list_rows(figures: Mapping[str, Any]) -> list[list[object]]:
         "cold start of a node with the large index, s": (None, cold.get("median_s")),
         "cold search of this machine alone, times the other version": (versions.get("ratio"), None),
         "modules of a cluster that it imports": (figures["imported"], None),
+        "cold search of the nodes, connected, s": (commands["alone"], commands["connected"]),
+        "cold search of the nodes through a server, s": (commands["alone"], commands["through_server"]),
     }
     return [[name, *values[name], goal] for name, goal in GOALS.items() if any(v is not None for v in values[name])]
 

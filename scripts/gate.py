@@ -104,7 +104,7 @@ def main() -> None:
             check_types()
         return
     if not options.fast:
-        say("lint, types and tests: some 11 minutes on 2 cores (scripts/test --fast takes fewer)")
+        say("lint, types and tests: some 9 minutes on 2 cores (scripts/test --fast takes fewer)")
         environment.install_debian_package("strace", "the crash tests, which inject faults with it,")
         environment.install_debian_package("chromium", "the tests of the pages in a browser")
         environment.install_debian_package("chromium-headless-shell", "the same")

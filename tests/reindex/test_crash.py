@@ -157,18 +157,18 @@ def check_kind(folder: IndexFolder, kind: str) -> None:
 
 
 def chosen(points: list[Point], step: int, kind: str) -> list[Point]:
-    """Every step-th call inside building/, which the next run deletes whole; outside every sixth and all that rename.
+    """Every step-th call inside building/, which the next run deletes whole; outside every twelfth and all that rename.
 
-    Each kind of run has another sixth, since most of its calls are those of the others, and the last three calls, which
+    Each kind of run has others, since most of its calls are those of the others, and the last three calls, which
     follow the switch to the new generation.
     """
     inside = [point for point in points if point.is_inside][::step]
     outside = [point for point in points if not point.is_inside]
-    sixth = outside[list(KINDS).index(kind) :: 6]
+    twelfth = outside[list(KINDS).index(kind) :: 12]
     every = (
         outside
         if step == 1
-        else [point for point in outside if point in (*sixth, *outside[-3:]) or "rename" in point.call]
+        else [point for point in outside if point in (*twelfth, *outside[-3:]) or "rename" in point.call]
     )
     return [point for point in points if point in inside or point in every]
 
@@ -262,7 +262,7 @@ def test_a_failing_disk_is_an_error_and_the_old_generation_stays(
     warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str
 ) -> None:
     """Each call fails once or from then on, by turns; the slow test below has both."""
-    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 61, kind)[::2]))]
+    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 61, kind)))]
     seen = Counter(check_failure(*done) for done in each(warm, tmp_path, by_turns, kind))
     assert seen["old"] >= 3 and seen["new"] >= 2, seen
 

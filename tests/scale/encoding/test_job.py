@@ -228,6 +228,7 @@ def test_each_worker_counts_a_file_and_stays_with_it(monkeypatch: pytest.MonkeyP
     assert len(waiting) == 1 and waiting.take(None, []) == two
 
 
+@pytest.mark.slow
 def test_files_are_counted_on_the_nodes(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each worker encodes the file that it has counted, while others are not counted yet."""
 

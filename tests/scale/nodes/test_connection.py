@@ -85,6 +85,7 @@ def test_a_cluster_of_this_machine_that_is_gone_is_reported(head_alone: str) -> 
     assert said.startswith(f"ClusterError: no cluster answers at {gone}: ") and "refused" in said
 
 
+@pytest.mark.slow
 def test_a_wrong_token_is_named(nodes: Any) -> None:
     seconds, said = connect_anew(nodes.address, RAY_AUTH_TOKEN=secrets.token_hex(32))
     assert seconds < GOAL

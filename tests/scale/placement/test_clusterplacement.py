@@ -125,6 +125,7 @@ def test_fewer_nodes_than_copies_are_refused(
         many.place(folder.open_current())
 
 
+@pytest.mark.slow
 def test_nodes_copy_what_they_search_from_an_object_store(lasting: Lasting, nodes: Any, tmp_path: Path) -> None:
     folder, add = lasting()
     storage = (tmp_path / "store").as_uri()

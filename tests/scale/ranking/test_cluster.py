@@ -148,6 +148,7 @@ def get_cluster(index: Index) -> Cluster:
     return vectors._cluster
 
 
+@pytest.mark.slow
 def test_the_command_line_answers_alike(nodes: Any, folder: IndexFolder, tmp_path: Path) -> None:
     write_settings(folder.path, nodes.address, folder.path)
     printed = []

@@ -46,6 +46,7 @@ def check_secret(server: Running, token: str) -> None:
     assert not [path for path in written if token.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_a_server_on_a_cluster_answers_as_one_of_this_machine(
     nodes: Any, lasting: Lasting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_server_on_a_cluster_answers_as_one_of_this_machine(
         check_secret(there, os.environ["RAY_AUTH_TOKEN"])
 
 
+@pytest.mark.slow
 def test_commands_ask_through_the_server(
     nodes: Any, lasting: Lasting, short_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
