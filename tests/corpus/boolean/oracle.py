@@ -4,7 +4,8 @@ import functools
 import itertools
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ KEYWORDS = ("gout pain", "knee", "hip colour", "bone-pain")
 AUTHORS = ("Smith, John", "Smith A", "Kon, Elizaveta", "Doe J")
 JOURNALS = ("Annals of the Rheumatic Diseases", "Gout", "Journal of Pain")
 Test = Callable[[Abstract], bool]
+Built = tuple[Corpus, WordIndex, dict[int, Abstract]]
 
 
 def random_records(seed: int, n: int = 80) -> list[Abstract]:
@@ -52,14 +54,15 @@ def random_records(seed: int, n: int = 80) -> list[Abstract]:
     ]
 
 
-def build(place: Path, records: list[Abstract]) -> tuple[Corpus, WordIndex, dict[int, Abstract]]:
-    """Build the database and the words of records; return both, and the records by doc id."""
+@contextmanager
+def build(place: Path, records: list[Abstract]) -> Iterator[Built]:
+    """Build the database and the words of records; yield both, and the records by doc id."""
     place.mkdir(parents=True, exist_ok=True)
-    corpus = corpus_of(place, ("one.jsonl", "JSONL", records))
-    by_id = corpus.fetch(corpus.read_ids().tolist())
-    texts = [(doc_id, record.title, record.abstract) for doc_id, record in by_id.items()]
-    write_words(place / "words", None, NONE, texts, lambda one, other: False)
-    return corpus, WordIndex(place / "words"), by_id
+    with closing(corpus_of(place, ("one.jsonl", "JSONL", records))) as corpus:
+        by_id = corpus.fetch(corpus.read_ids().tolist())
+        texts = [(doc_id, record.title, record.abstract) for doc_id, record in by_id.items()]
+        write_words(place / "words", None, NONE, texts, lambda one, other: False)
+        yield corpus, WordIndex(place / "words"), by_id
 
 
 @functools.cache

@@ -1,23 +1,20 @@
 """The records of Boolean searches, against a plain evaluator and by hand."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.corpus.boolean.evaluation import find_matches
 from engine.corpus.boolean.strategy import read_search
-from engine.corpus.storage.store import Corpus
-from engine.corpus.words.wordindex import WordIndex
-from engine.records.abstract import Abstract
-from tests.corpus.boolean.oracle import Maker, build, random_records
-
-Built = tuple[Corpus, WordIndex, dict[int, Abstract]]
+from tests.corpus.boolean.oracle import Built, Maker, build, random_records
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return build(tmp_path_factory.mktemp("drawn"), random_records(7))
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    with build(tmp_path_factory.mktemp("drawn"), random_records(7)) as built:
+        yield built
 
 
 def check(drawn: Built, seed: int) -> bool:
@@ -40,5 +37,5 @@ def test_random_searches_find_what_a_plain_evaluator_finds(drawn: Built) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1_000, 12_000, 1_000))
 def test_ten_thousand_random_searches(tmp_path: Path, first: int) -> None:
-    built = build(tmp_path, random_records(first))
-    assert sum(check(built, seed) for seed in range(first, first + 1_000)) > 950
+    with build(tmp_path, random_records(first)) as built:
+        assert sum(check(built, seed) for seed in range(first, first + 1_000)) > 950

@@ -27,18 +27,18 @@ def write(text: str, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
 
 
 def test_a_translation_finds_the_same_records(tmp_path: Path) -> None:
-    corpus, words, _ = build(tmp_path, random_records(5, 40))
     compared = dict.fromkeys(TARGETS, 0)
-    for seed in range(90):
-        asked = Maker(random.Random(seed), ("pubmed", "ovid", "embase")[seed % 3]).make(2).written
-        search = read_search(asked)
-        for target in TARGETS if search else ():
-            written, notes = write(asked, target)
-            if any("Emtree" not in note for note in notes) or "lastau" in asked:
-                continue
-            found = find_matches(corpus, words, read(written)).doc_ids
-            assert found.tolist() == find_matches(corpus, words, search).doc_ids.tolist(), (asked, written)
-            compared[target] += 1
+    with build(tmp_path, random_records(5, 40)) as (corpus, words, _):
+        for seed in range(90):
+            asked = Maker(random.Random(seed), ("pubmed", "ovid", "embase")[seed % 3]).make(2).written
+            search = read_search(asked)
+            for target in TARGETS if search else ():
+                written, notes = write(asked, target)
+                if any("Emtree" not in note for note in notes) or "lastau" in asked:
+                    continue
+                found = find_matches(corpus, words, read(written)).doc_ids
+                assert found.tolist() == find_matches(corpus, words, search).doc_ids.tolist(), (asked, written)
+                compared[target] += 1
     assert min(compared.values()) > 20
 
 
