@@ -479,3 +479,17 @@ def prepare_listener(listener: socket.socket) -> None:
 
     if not _IS_WINDOWS:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def open_local_socket() -> socket.socket:
+    """Open a socket for the processes of this machine, whose address is a path.
+
+    Raises:
+        OSError: this Python has none, as on Windows.
+    """
+    import socket
+
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+    return socket.socket(family)

@@ -88,6 +88,7 @@ CALLS = {
     ),
     "select": frozenset({"poll", "epoll", "kqueue", "POLLERR", "POLLHUP"}),
     "signal": frozenset({"SIGHUP", "SIGKILL", "SIGPIPE", "SIGUSR1", "alarm", "pthread_sigmask", "setitimer"}),
+    "socket": frozenset({"AF_UNIX"}),
     "sys": frozenset({"platform"}),
     "shutil": frozenset({"chown", "disk_usage"}),
 }

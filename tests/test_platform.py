@@ -302,6 +302,14 @@ def test_windows_gives_other_errors_encodings_and_sockets(windows: Msvcrt, monke
         assert not platform.is_closed_pipe(OSError(errno.EINVAL, "Invalid argument"))
 
 
+def test_a_system_without_local_sockets_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with platform.open_local_socket() as local:
+        assert local.family == socket.AF_UNIX
+    monkeypatch.delattr(socket, "AF_UNIX")
+    with pytest.raises(OSError, match=os.strerror(errno.EAFNOSUPPORT)):
+        platform.open_local_socket()
+
+
 def test_a_pipe_without_a_reader_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with (tmp_path / "file").open("w") as file:

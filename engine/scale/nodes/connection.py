@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.config import forbid_telemetry, prepare_ray
 from engine.errors import ClusterError, ConfigError, MissingExtraError
+from engine.platform import open_local_socket
 
 ADVICE = 'See which nodes are alive: ray status; or use this machine alone: backend = "local" in index.toml'
 NAMESPACE = "abstract-engine"
@@ -111,17 +112,15 @@ def _list_sockets(address: str) -> Iterator[str]:
 
 def _is_here(path: str) -> bool:
     """Return whether a node listens at a path of this machine; one that takes nobody for a while does."""
-    if not hasattr(socket, "AF_UNIX"):
-        return True
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_PAUSE)
-        try:
+    try:
+        with open_local_socket() as probe:
+            probe.settimeout(_PAUSE)
             probe.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        except OSError:
-            return True
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    except OSError:
         return True
+    return True
 
 
 def name_place(address: str | None) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 from engine import __version__
 from engine.config import cache_folder
 from engine.errors import BusyError, ClusterError, GenerationError
-from engine.platform import is_private
+from engine.platform import is_private, open_local_socket
 from engine.scale.ranking.cluster import Cluster, ClusterSettings, Traffic
 from engine.scale.ranking.holder import OPERATIONS, GenerationKey
 
@@ -37,9 +37,9 @@ _ERRORS = {kind.__name__: kind for kind in (BusyError, ClusterError, GenerationE
 
 
 def _find_path(settings: ClusterSettings) -> Path | None:
-    """Return where servers of this version and machine listen for an index; None where no socket can be."""
+    """Return where servers of this version and machine listen for an index; None without a folder."""
     folder = cache_folder()
-    if folder is None or not hasattr(socket, "AF_UNIX"):
+    if folder is None:
         return None
     names = [__version__, socket.gethostname(), settings.address, settings.storage, settings.copies]
     return folder / "relays" / hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
@@ -72,7 +72,7 @@ class Relay:
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), _connect(path):
             raise OSError(f"another server listens at {path}")
         path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener = open_local_socket()
         try:
             self._listener.bind(str(path))
             self._listener.listen(_QUEUE)
@@ -194,7 +194,7 @@ def _connect(path: Path) -> socket.socket:
     Raises:
         OSError: none listens there.
     """
-    connection = socket.socket(socket.AF_UNIX)
+    connection = open_local_socket()
     connection.settimeout(_PATIENCE)
     try:
         connection.connect(str(path))
