@@ -418,3 +418,11 @@ def test_a_folder_is_private_if_nobody_else_can_use_it(tmp_path: Path, monkeypat
 def test_windows_keeps_folders_of_the_user_private(tmp_path: Path, windows: Msvcrt) -> None:
     tmp_path.chmod(0o755)
     assert platform.is_private(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_types_are_right_on_the_other_systems(system: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mypy", "--platform", system, "--cache-dir", str(tmp_path), "engine"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
