@@ -16,7 +16,6 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 # What a PDF prints for the hyphens and slashes of a DOI.
 _PRINTED = str.maketrans("\u2010\u2011\u2012\u2013\u2212\u2044\u2215", "-----//")
-_LINE_BREAK = re.compile(r"[^\S\n]*\n\s*")
 
 _PMID = re.compile(r"[1-9][0-9]{0,8}")
 _PADDED_PMID = re.compile(r"(?=[0-9]{1,10}(?![0-9]))0*([1-9][0-9]{0,8})(?:[.,]0{1,2})?")  # "030000001", "30000001.0"
@@ -189,9 +188,9 @@ def find_printed_id(text: str) -> str:
     >>> find_printed_id("10.1000/a\u20101\n23"), find_printed_id("\uff11\uff12"), find_printed_id("12")
     ('10.1000/a-123', '12', '')
     """
-    plain = unicodedata.normalize("NFKC", "\n".join(_INVISIBLE.sub("", text).split("\r\n"))).translate(_PRINTED)
+    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text).replace("\r\n", "\n")).translate(_PRINTED)
     if "10." in plain:
-        plain = _LINE_BREAK.sub("", plain.strip())
+        plain = "".join(line.strip() for line in plain.split("\n"))
     return plain if plain != text else ""
 
 

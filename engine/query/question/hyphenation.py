@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from engine.characters import DIVIDERS
 
+_LONGEST = 100  # letters of a part; without a limit, a long word of many soft hyphens would be read again for each
+_PART = rf"([^\W\d_](?:\u00ad?[^\W\d_]){{1,{_LONGEST - 1}}})"  # a soft hyphen inside is none of its ends
 # A letter follows at once where a browser has dropped the line break from a field.
-_PART = r"([^\W\d_](?:\u00ad?[^\W\d_])+)"  # a soft hyphen inside is none of its ends
 _DIVIDED = re.compile(rf"(?<![\w\u00ad-]){_PART}[{DIVIDERS}](\s*){_PART}(?![\w\u00ad-])")
 
 

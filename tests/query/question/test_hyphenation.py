@@ -1,5 +1,6 @@
 """Words divided at the end of a line are found, and compounds stay as they are."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from engine import open_index
 from engine.index.generations.folder import IndexFolder
 from engine.options import Query
 from engine.query.question.hyphenation import join_divided_words, note_divided_words
+from engine.query.question.validation import MAX_TEXT
 from tests.conftest import Report
 
 KNOWN = {"arthritis", "anti", "inflammatory", "antiinflammatory", "state", "art"}
@@ -43,6 +45,15 @@ def test_a_compound_that_more_records_hold_only_loses_the_end_of_the_line() -> N
     counts = {"follow-up": 510, "followup": 10, "osteo-arthritis": 1, "osteoarthritis": 285}
     found = join_divided_words("follow-\nup of osteo-\r\n  arthritis", lambda word: counts.get(word, 0))
     assert found == ("follow-up of osteoarthritis", ('"osteo-arthritis" is read as "osteoarthritis"',))
+
+
+@pytest.mark.parametrize("word", ["ab\u00ad", "ab-", "ab\u00ac"])
+def test_the_longest_question_of_one_word_is_read_at_once(word: str) -> None:
+    text = word * (MAX_TEXT // len(word) - 1) + "9"
+    began = time.process_time()
+    assert note_divided_words(text) == ()
+    join_divided_words(text, lambda _: 0)
+    assert time.process_time() - began < 5
 
 
 def test_boolean_searches_pasted_from_a_pdf_are_those_that_were_printed(
