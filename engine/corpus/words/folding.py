@@ -21,6 +21,7 @@ from functools import lru_cache
 
 from engine.records.answer import Span
 
+_LONGEST = 65_530  # bytes of a word; tantivy leaves out longer ones
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
 _DIACRITICS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
 _SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
@@ -39,6 +40,11 @@ def fold_text(text: str) -> str:
 def split_words(text: str) -> list[str]:
     """Return the words of a text, folded, in order."""
     return fold_text(text).split()
+
+
+def is_kept(word: str) -> bool:
+    """Return whether an index of words holds a folded word: it leaves out the very long ones."""
+    return len(word) * 4 <= _LONGEST or len(word.encode("utf-8")) <= _LONGEST
 
 
 def locate_words(text: str) -> list[tuple[str, Span]]:

@@ -21,13 +21,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.words.folding import get_stemmer, split_words
+from engine.corpus.words.folding import get_stemmer, is_kept, split_words
 from engine.corpus.words.wording import Term, Wording, choose_parts
 from engine.deadline import CURRENT
 from engine.errors import CorpusError, CorruptError, UsageError
@@ -49,6 +50,7 @@ _DIGITS = 5  # of a BM25; the last bits depend on the order in which tantivy add
 _K1 = 1.2  # of the BM25 of tantivy
 _VARIANTS = 50  # words of a truncated one that rank, the most frequent; further ones only match
 _COUNTED = 10_000  # records of a word that are counted one by one, in 0.2 ms
+_PHRASE, _PHRASES = 1024, 8  # words that are compared in order at once, and times that is done for a text
 _OTHER_VARIANTS = 0.01  # score of a record that only has further ones
 
 
@@ -241,13 +243,16 @@ class WordIndex:
         return self._search(self._restrict(query, among), 1, count=True)[1]
 
     def has_text(self, doc_id: int, title: str, abstract: str) -> bool:
-        """Return whether a record has these words in this order."""
+        """Return whether a record has these words in this order; of a very long text, some parts are compared."""
         from tantivy import Occur, Query
 
         fields = ((TITLE, split_words(title)), (TEXT, split_words(title)), (TEXT, split_words(abstract)))
-        queries = [self._find_words(field, words) for field, words in fields if words]
-        queries.append(Query.term_query(self.schema, ID, doc_id))
-        return len(self._search(Query.boolean_query(_join(Occur.Must, queries)), 1)[0]) == 1
+        queries = [[self._find_words(field, part)] for field, words in fields for part in _choose_phrases(words)]
+        record = Query.term_query(self.schema, ID, doc_id)
+        return all(
+            len(self._search(Query.boolean_query(_join(Occur.Must, [*each, record])), 1)[0]) == 1
+            for each in queries or [[]]
+        )
 
     def _take_best(
         self, query: tantivy.Query, limit: int, first: _Hits, top_k: int, among: DocIds | None
@@ -480,6 +485,16 @@ def _remove_links(links: str, names: Sequence[str]) -> None:
         if not os.path.lexists(links):
             return
         time.sleep(_PAUSE)
+
+
+def _choose_phrases(words: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the words, or of very many some parts, evenly from the first to the last; no word that is not kept."""
+    starts: Sequence[int] = range(0, max(1, len(words) - 1), _PHRASE)
+    if len(words) > _PHRASES * _PHRASE:
+        starts = np.linspace(0, len(words) - _PHRASE, _PHRASES).astype(int).tolist()
+    for start in starts:
+        part = words[start : start + _PHRASE + 1]  # one more, so that parts that follow each other overlap
+        yield from (list(group) for kept, group in groupby(part, is_kept) if kept)
 
 
 def _join(occur: tantivy.Occur, queries: Iterable[tantivy.Query]) -> list[tuple[tantivy.Occur, tantivy.Query]]:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
+from engine.corpus.words.folding import is_kept
 from engine.corpus.words.wordwriter import fold_fields
 
-_LONGEST = 65_530  # bytes of a word; tantivy leaves out longer ones
 _KEPT = 200_000  # digests of words that are kept, some 30 MB
 _Texts = Iterable[tuple[int, str, str]]  # doc id, title, abstract
 
@@ -59,5 +59,4 @@ def _read_words(texts: _Texts) -> Iterator[tuple[str, set[str]]]:
     """Yield the words of each field of each record that an index of words holds."""
     for _, title, abstract in texts:
         for field, parts in fold_fields(title, abstract).items():
-            words = {word for part in parts for word in part.split()}
-            yield field, {word for word in words if len(word) * 4 <= _LONGEST or len(word.encode("utf-8")) <= _LONGEST}
+            yield field, set(filter(is_kept, {word for part in parts for word in part.split()}))

@@ -5,6 +5,7 @@ import resource
 import signal
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,3 +179,28 @@ def test_an_error_of_the_texts_is_raised_as_it_is(tmp_path: Path) -> None:
 
 def _fail() -> tuple[int, str, str]:
     raise KeyError("lost")
+
+
+def test_a_very_long_text_is_compared_in_parts_in_memory_that_does_not_grow_with_it(tmp_path: Path) -> None:
+    text = " ".join(f"w{number % 997}" for number in range(60_000))
+    words = write(tmp_path / "1", [(1, "", text)])
+    searched: list[int] = []
+    search = words._search
+
+    def record(query: Any, *args: Any, **options: Any) -> Any:
+        searched.append(str(query).count("Term("))
+        return search(query, *args, **options)
+
+    words._search = record  # type: ignore[method-assign]
+    assert words.has_text(1, "", text)
+    assert len(searched) <= 8 and max(searched) < 1100
+    assert not words.has_text(1, "", text.replace("w0 w1 ", "w1 w0 ", 1))
+    assert not words.has_text(1, "", f"{text} w1")
+    assert words.has_text(1, "", " ".join(text.split()[:5000])) and not words.has_text(1, "", "w1 w2 " * 2000)
+
+
+def test_a_word_that_is_too_long_for_the_index_breaks_no_phrase(tmp_path: Path) -> None:
+    text = f"gout and {'x' * 70_000} of the knee"
+    words = write(tmp_path / "1", [(1, "", text), (2, "", "y" * 70_000)])
+    assert words.has_text(1, "", text) and words.has_text(2, "", "y" * 70_000)
+    assert not words.has_text(1, "", "knee gout and")
