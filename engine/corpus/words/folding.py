@@ -15,13 +15,16 @@ change of the index format.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 
 from engine.records.answer import Span
 
 _LONGEST = 65_530  # bytes of a word; tantivy leaves out longer ones
+_SPACELESS, _ASCII_WORD = re.compile(r"\S+"), re.compile("[A-Za-z0-9]+")
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
 _DIACRITICS = ((0x0300, 0x036F), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))
 _SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
@@ -47,21 +50,31 @@ def is_kept(word: str) -> bool:
     return len(word) * 4 <= _LONGEST or len(word.encode("utf-8")) <= _LONGEST
 
 
-def locate_words(text: str) -> list[tuple[str, Span]]:
-    """Return the words of a text, folded, in order, each with its span: characters of the text as it is."""
-    pieces = [str(_FOLDED[ord(character)] or "") for character in text]
-    found: list[tuple[str, Span]] = []
+def locate_words(text: str) -> Iterator[tuple[str, Span]]:
+    """Yield the words of a text, folded, in order, each with its span: characters of the text as it is."""
+    for part in _SPACELESS.finditer(text):
+        piece, at = part.group(), part.start()
+        if piece.isascii():  # folds to itself, but for case
+            for word in _ASCII_WORD.finditer(piece):
+                yield word.group().lower(), (at + word.start(), at + word.end())
+        else:
+            yield from _locate_any_words(piece, at)
+
+
+def _locate_any_words(text: str, at: int) -> Iterator[tuple[str, Span]]:
+    """Yield the words of a part of a text that begins at a place, as the whole text has them, each with its span."""
     start, word = 0, ""
-    for place, piece in enumerate([*pieces, " "]):
+    for place, character in enumerate(chain(text, " "), at):
+        piece = str(_FOLDED[ord(character)] or "")
         head, *tail = piece.split(" ")  # a piece is a space, or a part of one word, but for ½ and the like
         if not word and head:
             start = place
         word += head
         if tail:
-            found += [(unicodedata.normalize("NFC", word), (start, place + bool(head)))] if word else []
+            if word:
+                yield unicodedata.normalize("NFC", word), (start, place + bool(head))
             word = tail[-1]
             start = place
-    return found
 
 
 class _Stemmer:

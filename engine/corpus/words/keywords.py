@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from engine.corpus.words.folding import get_stemmer, locate_words, split_words
 from engine.corpus.words.wording import Term, Wording, choose_parts
 from engine.records.answer import Span
 
-_Located = Sequence[tuple[str, Span]]  # folded words with their places, in order
+_MOST_SEEN = 10_000  # words that are kept while a text is read; an abstract has some 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +41,17 @@ class _Pattern:
     words: tuple[str, ...]  # folded; a single stem if by_stem
     by_stem: bool
 
-    def find(self, located: _Located) -> Iterator[Span]:
-        """Yield the spans of the term, ascending; they may overlap."""
-        n = len(self.words)
-        for first in range(len(located) - n + 1 if n else 0):
-            if self.matches([word for word, _ in located[first : first + n]]):
-                yield located[first][1][0], located[first + n - 1][1][1]
+    def may_end(self, word: str) -> bool:
+        """Return whether the last word of the term may be this folded word."""
+        if not self.words:
+            return False
+        if self.by_stem:
+            return get_stemmer().stem_word(word) == self.words[-1]
+        return word.startswith(self.words[-1]) if self.term.prefix else word == self.words[-1]
 
     def matches(self, words: Sequence[str]) -> bool:
-        """Return whether as many folded words are the term."""
-        if self.by_stem:
-            return get_stemmer().stem_word(words[0]) == self.words[0]
-        if self.term.prefix:
-            return tuple(words[:-1]) == self.words[:-1] and words[-1].startswith(self.words[-1])
-        return tuple(words) == self.words
+        """Return whether as many folded words, the last of which may end the term, are the term."""
+        return tuple(words[:-1]) == self.words[:-1]
 
 
 def _build_patterns(term: Term, *, is_plain: bool) -> Iterator[_Pattern]:
@@ -70,22 +69,40 @@ def _build_patterns(term: Term, *, is_plain: bool) -> Iterator[_Pattern]:
 
 def _find_in_record(terms: Sequence[Sequence[_Pattern]], title: str, abstract: str) -> Occurrences:
     """Find where terms occur in one record."""
-    titles, abstracts = locate_words(title), locate_words(abstract)
+    patterns = list(chain.from_iterable(terms))
+    titles = _find_in_text(patterns, title)
+    abstracts = _find_in_text([pattern for pattern in patterns if not pattern.term.in_title], abstract)
     words: list[str] = []
     in_title: list[Span] = []
     in_abstract: list[Span] = []
     for whole, *parts in terms:
-        found = _find_pattern(whole, titles, abstracts)
-        for pattern, here, later in [found] if any(found[1:]) else [_find_pattern(p, titles, abstracts) for p in parts]:
+        for pattern in [whole] if titles[whole] or abstracts.get(whole) else parts:
+            here, later = titles[pattern], abstracts.get(pattern, [])
             words += [pattern.term.written] if here or later else []
             in_title += here
             in_abstract += later
     return Occurrences(tuple(dict.fromkeys(words)), _unite_spans(in_title), _unite_spans(in_abstract))
 
 
-def _find_pattern(pattern: _Pattern, titles: _Located, abstracts: _Located) -> tuple[_Pattern, list[Span], list[Span]]:
-    """Return a pattern with its spans in the title, and in the abstract if its term may occur there."""
-    return pattern, list(pattern.find(titles)), [] if pattern.term.in_title else list(pattern.find(abstracts))
+def _find_in_text(patterns: Iterable[_Pattern], text: str) -> dict[_Pattern, list[Span]]:
+    """Return the spans of each pattern, ascending; they may overlap. The words of the text are read one by one."""
+    found: dict[_Pattern, list[Span]] = {pattern: [] for pattern in patterns}
+    seen: dict[str, list[_Pattern]] = {}  # the patterns that may end with a word
+    longest = max((len(pattern.words) for pattern in found), default=0)
+    if not longest:
+        return found
+    lately: deque[tuple[str, Span]] = deque(maxlen=longest)
+    for word, span in locate_words(text):
+        lately.append((word, span))
+        if (ending := seen.get(word)) is None:
+            if len(seen) >= _MOST_SEEN:
+                seen.clear()
+            ending = seen[word] = [pattern for pattern in found if pattern.may_end(word)]
+        for pattern in ending:
+            last = [*lately][-len(pattern.words) :]
+            if len(last) == len(pattern.words) and pattern.matches([each for each, _ in last]):
+                found[pattern].append((last[0][1][0], span[1]))
+    return found
 
 
 def _unite_spans(spans: Sequence[Span]) -> tuple[Span, ...]:

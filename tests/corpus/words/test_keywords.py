@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 from hypothesis import given
@@ -30,6 +31,15 @@ def test_occurrences_among_odd_characters() -> None:
     assert odd.title == ((0, 4), (5, 9), (12, 15))
     assert odd.abstract == ((1, 5), (8, 12))
     assert odd.words == ("pain", "knee", "hip", "gout")
+
+
+def test_a_very_long_text_takes_little_memory() -> None:
+    text = " ".join(f"w{number} \u00e9" for number in range(60_000)) + " gout"
+    tracemalloc.start()
+    found = places(("", text), '"gout" "w59999"')
+    assert found.abstract == ((len(text) - 13, len(text) - 7), (len(text) - 4, len(text)))
+    assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    tracemalloc.stop()
 
 
 def test_every_record_has_an_entry() -> None:
