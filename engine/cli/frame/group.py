@@ -43,6 +43,7 @@ Exit codes:
   1  failed               5  published, but a later step failed
   2  wrong usage          6  another encoder than the index was built with
   3  a file is damaged    7  the guard against mass changes stopped a reindex
+  8  not all was fetched  9  done, but --notify-command or --news-command failed
   130, 143  interrupted, terminated: the index is as it was published last
   141       ended by SIGPIPE: nobody reads the output any more, as behind `| head`
 
