@@ -1,7 +1,8 @@
 """A socket by which a server that is connected to a cluster lets commands of the same user ask the nodes.
 
-A command that connects itself imports Ray first, which takes longer than its search. A message is the number of its
-bytes, the number of bytes of its JSON, the JSON, and after it each array as NumPy writes it.
+A command that connects itself imports Ray first, which takes longer than its search. A server that takes a connection
+says so by one byte, since the system lets a command connect to a server that is stopped, too. A message is the number
+of its bytes, the number of bytes of its JSON, the JSON, and after it each array as NumPy writes it.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ from engine.platform import is_private, open_local_socket
 from engine.scale.ranking.cluster import Cluster, ClusterSettings, Traffic
 from engine.scale.ranking.holder import OPERATIONS, GenerationKey
 
+_TAKEN = b"\n"  # what a server says when it takes a connection
 _LENGTHS = struct.Struct("!QQ")  # bytes of the message after this, and of its JSON
 _LARGEST = 1 << 32  # bytes of a message
+_CHUNK = 1 << 20  # bytes that are read at once; memory grows by what has come, not by what was announced
 _CONNECTIONS = 16  # at once; more are closed, and those commands ask the cluster themselves
 _QUEUE = 64  # connections that wait to be taken
-_PATIENCE = 1.0  # seconds for a server to take a connection
+_PATIENCE = 2.0  # seconds for a server to take a connection
+_PAUSE = 0.5  # seconds after a connection could not be taken, such as while too many files are open
 _SILENCE = 40.0  # seconds without a question or an answer, after which a connection is given up; a cluster may take 30
 _ERRORS = {kind.__name__: kind for kind in (BusyError, ClusterError, GenerationError)}
 
@@ -66,6 +70,7 @@ class Relay:
         """
         self._cluster, self._path = cluster, path
         self._free = threading.BoundedSemaphore(_CONNECTIONS)
+        self._closed = threading.Event()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not is_private(path.parent):
             raise OSError(f"{path.parent} can be changed by others")
@@ -76,6 +81,7 @@ class Relay:
         try:
             self._listener.bind(str(path))
             self._listener.listen(_QUEUE)
+            self._file = _identify(path)
         except OSError:
             self._listener.close()
             raise
@@ -83,26 +89,41 @@ class Relay:
 
     def close(self) -> None:
         """Take no more connections. What is being asked is answered."""
-        self._path.unlink(missing_ok=True)
+        self._closed.set()
+        with contextlib.suppress(OSError):
+            if _identify(self._path) == self._file:  # not the socket of another server, which has taken the place
+                self._path.unlink()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # else accept waits on
         self._listener.close()
 
     def _take_connections(self) -> None:
         """Answer each connection in a thread of its own until the relay is closed."""
-        with contextlib.suppress(OSError):
-            while True:
+        while not self._closed.is_set():
+            try:
                 connection, _ = self._listener.accept()
-                if self._free.acquire(blocking=False):
-                    threading.Thread(target=self._answer_all, args=(connection,), daemon=True).start()
-                else:
-                    connection.close()
+            except OSError:
+                self._closed.wait(_PAUSE)
+            else:
+                self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        """Answer a connection in a thread of its own, or close it if there are too many."""
+        if not self._free.acquire(blocking=False):
+            connection.close()
+            return
+        try:
+            threading.Thread(target=self._answer_all, args=(connection,), daemon=True).start()
+        except RuntimeError:  # this process has all threads that it may have
+            connection.close()
+            self._free.release()
 
     def _answer_all(self, connection: socket.socket) -> None:
         """Answer questions until the other side closes the connection, says nonsense or is silent."""
         try:
             with connection, contextlib.suppress(OSError, ValueError, TypeError, LookupError):
                 connection.settimeout(_SILENCE)
+                connection.sendall(_TAKEN)
                 while (question := _receive(connection)) is not None:
                     _send(connection, self._answer(*question))
         finally:
@@ -163,7 +184,7 @@ class RelayedCluster:
         Raises:
             GenerationError, ClusterError, BusyError: as Cluster.
         """
-        answer = self._ask_server(((key.number, key.sha256), list(names), operation, list(args)))
+        answer = self._ask_server((key.number, key.sha256), list(names), operation, list(args))
         if answer is None:
             if self._direct is None:
                 self._direct = Cluster(self.settings)
@@ -171,17 +192,20 @@ class RelayedCluster:
         kind, value = answer
         if kind:
             raise _ERRORS[kind](value)
-        return list(value)
+        answers: list[Any] = value
+        return answers
 
-    def _ask_server(self, question: tuple[Any, ...]) -> tuple[str, Any] | None:
-        """Return what the server answers; None if it does not, and from then on."""
+    def _ask_server(
+        self, key: tuple[int, str], names: list[str], operation: str, args: list[Any]
+    ) -> tuple[str, Any] | None:
+        """Return what the server answers; None if it does not, or says nonsense, and from then on."""
         with self._lock:
             if self._connection is None:
                 return None
-            with contextlib.suppress(OSError, ValueError, LookupError):
-                _send(self._connection, question)
-                if (answer := _receive(self._connection)) is not None:
-                    kind, value = answer
+            with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
+                _send(self._connection, (key, names, operation, args))
+                kind, value = _receive(self._connection)
+                if kind in _ERRORS or (kind == "" and len(value) == len(names)):
                     return kind, value
             self._connection.close()
             self._connection = None
@@ -192,17 +216,29 @@ def _connect(path: Path) -> socket.socket:
     """Connect to a server.
 
     Raises:
-        OSError: none listens there.
+        OSError: none listens there, or it takes no connection now.
     """
     connection = open_local_socket()
     connection.settimeout(_PATIENCE)
     try:
         connection.connect(str(path))
+        if connection.recv(len(_TAKEN)) != _TAKEN:
+            raise OSError(f"the server at {path} takes no connection")
     except OSError:
         connection.close()
         raise
     connection.settimeout(_SILENCE)
     return connection
+
+
+def _identify(path: Path) -> tuple[int, int]:
+    """Return what tells a file from another one that has its name later.
+
+    Raises:
+        OSError: there is none.
+    """
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def _send(connection: socket.socket, value: Any) -> None:
@@ -236,9 +272,12 @@ def _receive(connection: socket.socket) -> Any:
         raise ValueError("a message of an impossible length")
     text, body = _read(connection, n_text), io.BytesIO(_read(connection, length - n_text))
     arrays = []
-    while body.tell() < length - n_text:
-        arrays.append(np.lib.format.read_array(body, allow_pickle=False))
-    return _restore(json.loads(text), arrays)
+    try:
+        while body.tell() < length - n_text:
+            arrays.append(np.lib.format.read_array(body, allow_pickle=False))
+        return _restore(json.loads(text), arrays)
+    except Exception as err:  # NumPy raises many types
+        raise ValueError("a message that makes no sense") from err
 
 
 def _read(connection: socket.socket, length: int) -> bytes:
@@ -247,14 +286,11 @@ def _read(connection: socket.socket, length: int) -> bytes:
     Raises:
         OSError: the connection is broken, or silent for too long.
     """
-    content = bytearray(length)
-    view, n = memoryview(content), 0
-    while n < length:
-        got = connection.recv_into(view[n:])
-        if not got:
+    content = io.BytesIO()
+    while (n := length - content.tell()) > 0:
+        if not content.write(connection.recv(min(n, _CHUNK))):
             raise OSError("a message was cut off")
-        n += got
-    return bytes(content)
+    return content.getvalue()
 
 
 def _simplify(value: Any, arrays: list[Any]) -> Any:

@@ -1,5 +1,6 @@
 """Commands ask the cluster through a server of this machine: the same answers, without Ray."""
 
+import errno
 import json
 import os
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -50,7 +52,7 @@ class Answering(Cluster):
         self.n_asked += 1
         if self.error:
             raise self.error
-        return [(key.number, key.sha256), *names, operation, *args]
+        return [((key.number, key.sha256), name, operation, *args) for name in names]
 
 
 @pytest.fixture
@@ -80,9 +82,10 @@ def test_questions_and_answers_pass_unchanged(short_cache: Path, alone: Answerin
         asking = RelayedCluster(SETTINGS)
         for value in VALUES:
             found = asking.ask(KEY, ["one", "two"], "search", value, 5)
-            assert found[:4] == [(7, "ab" * 32), "one", "two", "search"]
-            np.testing.assert_equal(found[4:], [value, 5])
-            assert [type(one) for one in found[4]] == [type(one) for one in value]
+            assert [one[:3] for one in found] == [((7, "ab" * 32), name, "search") for name in ("one", "two")]
+            for _, _, _, same, number in found:
+                np.testing.assert_equal((same, number), (value, 5))
+                assert [type(one) for one in same] == [type(one) for one in value]
         assert (server._path.parent.stat().st_mode & 0o777, alone.n_asked) == (0o700, 0)
     assert not server._path.exists()
 
@@ -121,7 +124,8 @@ def listen(answer: bytes) -> Callable[[Path], None]:
 
         def run() -> None:
             connection, _ = listener.accept()
-            connection.recv(1 << 16)
+            connection.sendall(b"\n")
+            relay._receive(connection)  # all of it, so that what follows is no reset
             connection.sendall(answer)
             connection.close()
             listener.close()
@@ -129,6 +133,11 @@ def listen(answer: bytes) -> Callable[[Path], None]:
         threading.Thread(target=run, daemon=True).start()
 
     return serve
+
+
+def frame(text: str, arrays: bytes = b"") -> bytes:
+    """A message whose lengths are right."""
+    return struct.pack("!QQ", len(text) + len(arrays), len(text)) + text.encode() + arrays
 
 
 @pytest.mark.parametrize(
@@ -142,13 +151,19 @@ def listen(answer: bytes) -> Callable[[Path], None]:
         struct.pack("!QQ", 2, 2) + b"{]",
         struct.pack("!QQ", 11, 11) + b'{"array":5}',
         struct.pack("!QQ", 6, 2) + b"[]\x93NUM",
+        frame("5"),
+        frame('["gone", "away"]'),
+        frame('[["gone"], "away"]'),
+        frame('["", []]'),  # an answer for no segment
+        frame('["", {"array": 0}]', b"\x93NUMPY\x01\0\x03\0(3\n"),
+        frame('["", ' + "[" * 10_000),
     ],
 )
 def test_a_server_that_makes_no_sense_is_not_used(short_cache: Path, alone: Answering, answer: bytes) -> None:
     path = _find_path(SETTINGS)
     assert path is not None
     listen(answer)(path)
-    assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count") == [(7, "ab" * 32), "one", "count"]
+    assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count") == [((7, "ab" * 32), "one", "count")]
     assert alone.n_asked == 1
 
 
@@ -189,6 +204,66 @@ def test_one_server_listens_and_one_that_died_is_replaced(short_cache: Path, alo
     assert open_relay(Answering()) is None
     first.close()
     assert _find_path(ClusterSettings(None, "/indexes/other")) != path
+
+
+def test_a_server_that_ends_leaves_the_socket_of_another(short_cache: Path, alone: Answering) -> None:
+    path = _find_path(SETTINGS)
+    assert path is not None
+    with share(Answering()) as first:
+        path.unlink()  # as by one who empties the cache
+        with share(Answering()):
+            first.close()
+            assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+        assert (path.exists(), alone.n_asked) == (False, 0)
+
+
+def test_a_server_takes_commands_again_after_too_many_open_files(
+    short_cache: Path, alone: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, accept = [OSError(errno.EMFILE, "Too many open files")] * 2, socket.socket.accept
+
+    def fail_at_first(listener: socket.socket) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", fail_at_first)
+    monkeypatch.setattr(relay, "_PAUSE", 0.01)
+    with share(Answering()):
+        assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+        assert (failures, alone.n_asked) == ([], 0)
+
+
+def test_a_server_that_is_stopped_is_not_waited_for(
+    short_cache: Path, alone: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_PATIENCE", 0.2)
+    monkeypatch.setattr(relay, "_SILENCE", 5.0)
+    path = _find_path(SETTINGS)
+    assert path is not None
+    path.parent.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stopped:
+        stopped.bind(str(path))
+        stopped.listen()
+        began = time.monotonic()
+        assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+        assert (alone.n_asked, time.monotonic() - began < 4) == (1, True)
+        assert open_relay(Answering()) is None
+    assert path.exists()
+
+
+def test_an_announced_length_takes_no_memory() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        one.sendall(struct.pack("!QQ", relay._LARGEST, relay._LARGEST) + b"[]")
+        one.shutdown(socket.SHUT_WR)
+        tracemalloc.start()
+        try:
+            with pytest.raises(OSError, match="cut off"):
+                relay._receive(other)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 23
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_folder_that_others_can_use_is_not_used(short_cache: Path, alone: Answering) -> None:
