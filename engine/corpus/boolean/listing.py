@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.corpus.boolean.limits import read_limit
+from engine.corpus.boolean.prose import has_operator
 from engine.corpus.boolean.tags import Dialect
-from engine.corpus.boolean.tokens import guess_dialect, has_operator
+from engine.corpus.boolean.tokens import guess_dialect, hide_quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,9 @@ def _is_continuation(before: str, line: str) -> bool:
 def _is_headline(line: str) -> bool:
     """Return whether a line is no search: it begins with a capital, # or digit, and has no operator, phrase or tag."""
     first = line.lstrip()[:1]
-    is_search = has_operator(line) or '"' in line or guess_dialect(line) is not Dialect.PLAIN or "*" in line
+    is_search = (
+        '"' in line or "*" in line or has_operator(hide_quoted(line)) or guess_dialect(line) is not Dialect.PLAIN
+    )
     return (first.isupper() or first in "#[" or first.isdigit()) and not is_search
 
 

@@ -25,7 +25,16 @@ _TAGS = {
 }
 _NAMES = "|".join(sorted(_TAGS, key=len, reverse=True))
 _PREFIX = re.compile(rf"(?P<name>{_NAMES})(?P<sign>=?)(?P<rest>.*)", re.DOTALL)
+_SURE = re.compile(
+    rf"(?<![\w-])(?:(?:{_NAMES})=(?=[(\"])|(?:TITLE|TITLE-ABS|TITLE-ABS-KEY|AUTHKEY)\(|M[HM]\s+\""
+    r"|(?:TI|AB|TX)\s+\((?=[^()]*\s[NW][0-9]{1,2}\s))"
+)  # a field before a group or phrase
 _REFUSED = re.compile(r"PUBYEAR|LIMIT-TO|EXCLUDE|(?:WC|SU|ZP|CU|OG|FO|AD|RS|SS|DE|SH)=.*", re.DOTALL)
+
+
+def has_prefix(text: str) -> bool:
+    """Return whether a text with plain marks has a field before a group or phrase that is nothing else: TS=(gout)."""
+    return _SURE.search(text) is not None
 
 
 def move_prefixes(pieces: Sequence[Piece]) -> tuple[list[Piece], list[str]]:

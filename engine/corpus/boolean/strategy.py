@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from engine.corpus.boolean.listing import ListedLine, Listing, clean_line, is_combination, list_lines
 from engine.corpus.boolean.parser import parse_expression
+from engine.corpus.boolean.prefixes import has_prefix
+from engine.corpus.boolean.prose import has_operator, is_prose
 from engine.corpus.boolean.tags import Dialect
-from engine.corpus.boolean.tokens import fold_marks, guess_dialect, has_operator
+from engine.corpus.boolean.tokens import count_tags, fold_marks, guess_dialect, has_nearness, hide_quoted
 from engine.corpus.boolean.tree import Kind, Line, Search
 from engine.errors import UsageError
 
@@ -19,9 +21,9 @@ _LEFT_OUT = 5  # lines named in a note
 def read_search(text: str) -> Search | None:
     """Read a Boolean search; None if a text is a plain question.
 
-    A text is a search if it has AND, OR or NOT in capitals, or a field tag, subject heading or proximity operator of
-    PubMed, Ovid or Embase. Several lines are a numbered search if they have numbers, or if one combines others by
-    their numbers: 1 or 2.
+    A text is a search if it has AND, OR or NOT in capitals, or a field, subject heading or proximity operator that
+    can be nothing else. In prose, such as a pasted abstract or a title in capitals, capitals make no operator. Several
+    lines are a numbered search if they have numbers, or if one combines others by their numbers: 1 or 2.
 
     >>> read_search("gout or arthritis in men") is None, read_search("gout OR arthritis").expression.dialect
     (True, <Dialect.PLAIN: 'plain'>)
@@ -32,8 +34,9 @@ def read_search(text: str) -> Search | None:
     plain = fold_marks(text)
     if (listing := list_lines(plain)).lines:
         return _read_lines(listing)
-    dialect = guess_dialect(plain)
-    if dialect is Dialect.PLAIN and not has_operator(plain):
+    open_text, dialect = hide_quoted(plain), guess_dialect(plain)
+    is_marked = dialect is not Dialect.PLAIN or has_nearness(plain) or has_prefix(plain)
+    if not (is_marked or has_operator(open_text)) or is_prose(open_text, count_tags(plain)):
         return None
     line = clean_line(1, " ".join(plain.splitlines()))
     expression = parse_expression(line.text, dialect, limits=line.limits)
@@ -92,7 +95,7 @@ def _check_lines(numbers: Sequence[int], known: Sequence[int]) -> None:
         UsageError: there is such a number.
     """
     if odd := [number for number in numbers if number not in known]:
-        found = f"lines {known[0]} to {known[-1]}" if known else "no line"
-        raise UsageError(
-            f"#{odd[0]} stands for a line of a numbered search, but {found} come before it. Give all lines"
-        )
+        found = "no line comes" if not known else f"line {known[0]} comes"
+        if len(known) > 1:
+            found = f"lines {known[0]} to {known[-1]} come"
+        raise UsageError(f"#{odd[0]} stands for a line of a numbered search, but {found} before it. Give all lines")

@@ -46,7 +46,6 @@ _INVISIBLE = "\0\u00ad\u200b-\u200d\u2060\ufeff\ud800-\udfff"
 _INSIDE = re.compile(rf"(?<=\w)[{_INVISIBLE}]+(?=\w)|(?<=\w)[\u00ad\u00ac\x02\ufffe][^\S\n]*\n\s*(?=[^\W\d_])")
 _OUTSIDE = re.compile(f"[{_INVISIBLE}]")
 _QUOTED = re.compile(r"\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?=[/:\s)]|$)")
-_OPERATOR = re.compile(r'(?<![^\s()"\]])(AND|OR|NOT)(?![^\s()"\[])')
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,60})\]")
 _COMMENT = re.compile(r"\[[^\[\]\n]{0,2000}\]")  # of Ovid: [mp=title, abstract, …]
 _OVID_CODES = r"\.\s?\(?([a-z]{2}(?:\s?,\s?[a-z]{2}){0,40}|m_titl|pmid|sa_year)\)?\s*(?:\.|(?=[\s)]|$))"
@@ -95,6 +94,12 @@ _EMBASE_SURE = re.compile(
 _LIMIT = re.compile(r"\[([^\]\n]{0,200})\]\s*/\s*(lim|py|sd)\b", re.IGNORECASE)
 _NEAR = re.compile(r"(near|next)/([0-9]{1,4})|(adj)([0-9]{1,4})", re.IGNORECASE)
 _NEAR_ELSEWHERE = re.compile(r"(?:N|(?i:[nw]|pre)/|W)([0-9]{1,3})|(?:NEAR|NEXT)([0-9]{1,3})")
+_NEAR_ALONE = re.compile(
+    r"(?<!\bthe\s)(?<!\bof\s)(?<!\ba\s)(?<!\bin\s)(?<=[\w)\"'*$?#]\s)(?:(?P<capital>NEAR|NEXT|ADJ)[0-9]{0,3}|[NW]/[0-9]{1,3}|(?i:pre)/[0-9]{1,3})(?=\s+[\w(\"'*])"
+)  # proximity between two words, which makes a text a search
+_ADJACENT = re.compile(
+    r"(?i)(?<!\band\s)(?<!\bor\s)(?<=[\w)\"*$?#]\s)adj(?:[0-9]{1,2}(?=\s+[\w(\"*])|(?=\s+[^\W\d]|\s+[(\"*]))"
+)
 _ORDERED = ("W", "NEXT", "PRE")  # how proximity in this order begins, but W/3
 _NEAR_WORDS = 6  # that NEAR without a number stands for in the Cochrane Library
 _SPAN = r"#?[0-9]{1,5}(?:\s*-\s*#?[0-9]{1,5})?"
@@ -120,26 +125,40 @@ def fold_marks(text: str) -> str:
     return _OUTSIDE.sub(" ", _INSIDE.sub("", text.translate(_SAME)))
 
 
-def has_operator(text: str) -> bool:
-    """Return whether AND, OR or NOT in capitals stands outside quotation marks in a text with plain marks."""
-    return _OPERATOR.search(_hide_quoted(text)) is not None
+def has_nearness(text: str) -> bool:
+    """Return whether a proximity operator stands between two words of a text with plain marks: hip NEAR pain.
+
+    In a text that is all in capitals, NEAR and NEXT are words. N3 and W3 are not told from the names of stages.
+    """
+    open_text = hide_quoted(text)
+    return any(not match["capital"] or not text.isupper() for match in _NEAR_ALONE.finditer(open_text))
 
 
 def guess_dialect(text: str) -> Dialect:
     """Return the dialect of a text with plain marks: that of most of its field tags; PLAIN without any."""
-    open_text = _ADDRESS.sub(" ", _hide_quoted(text))  # the slash at the end of an address is no heading's
-    counts = {
-        Dialect.PUBMED: sum(1 for match in _BRACKET.finditer(open_text) if _is_pubmed_tag(open_text, match)),
-        Dialect.OVID: len(_OVID_SURE.findall(open_text))
-        + len(_HEADING_SURE.findall(open_text))
-        + len(re.findall(r"(?i)(?<=[\w)\"*$?]\s)adj[0-9]{1,2}(?=\s+[\w(\"*])", text)),
-        Dialect.EMBASE: len(_EMBASE_SURE.findall(open_text)) + _count_colons(open_text),
-    }
+    counts = _count_tags(text)
     best = max(counts, key=lambda dialect: counts[dialect])
     return best if counts[best] else Dialect.PLAIN
 
 
-def _hide_quoted(text: str) -> str:
+def count_tags(text: str) -> int:
+    """Count what looks like field tags, headings and proximity of a dialect in a text with plain marks."""
+    return sum(_count_tags(text).values())
+
+
+def _count_tags(text: str) -> dict[Dialect, int]:
+    """Count the field tags, headings and proximity operators of each dialect."""
+    open_text = _ADDRESS.sub(" ", hide_quoted(text))  # the slash at the end of an address is no heading's
+    return {
+        Dialect.PUBMED: sum(1 for match in _BRACKET.finditer(open_text) if _is_pubmed_tag(open_text, match)),
+        Dialect.OVID: len(_OVID_SURE.findall(open_text))
+        + len(_HEADING_SURE.findall(open_text))
+        + sum(1 for match in _ADJACENT.finditer(text) if not match[0].isalpha() or match[0].islower()),
+        Dialect.EMBASE: len(_EMBASE_SURE.findall(open_text)) + _count_colons(open_text),
+    }
+
+
+def hide_quoted(text: str) -> str:
     """Return a text with its quoted phrases replaced by as many letters, between the quotation marks."""
     return _QUOTED.sub(lambda match: f"{match[0][0]}{'x' * (len(match[0]) - 2)}{match[0][0]}", text)
 

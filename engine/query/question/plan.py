@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.corpus.boolean.lookalikes import note_lookalikes
 from engine.corpus.boolean.searchwording import build_wording
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tree import Search
@@ -66,7 +67,8 @@ def read_question(
     wording = parse_wording(whole, prefer_phrases=is_hybrid)
     _check_words(query, wording)
     allowed = snapshot.get_words().find_allowed(wording) if is_hybrid else None
-    notes = (*joined, *(_note_words(snapshot, wording) if is_hybrid else ()))
+    likely = () if is_plain else note_lookalikes(whole)
+    notes = (*joined, *likely, *(_note_words(snapshot, wording) if is_hybrid else ()))
     text = whole if query.mode == "semantic" else wording.text
     return _restrict(snapshot, Question(query, wording, clean_text(text), allowed, (), (), notes), only)
 
