@@ -35,9 +35,13 @@ def read_arrays(path: Path, names: Sequence[str]) -> Arrays:
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-            return {name: content[name] for name in names}
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as err:
+            found = {name: content[name] for name in names}
+    except Exception as err:  # NumPy raises many types
         raise CorruptError(f"{path} can't be read ({err}). Run: engine verify") from err
+    for name, one in found.items():
+        if not isinstance(one, np.ndarray):  # NumPy gives the bytes of what has another head
+            raise CorruptError(f"{path} can't be read ({name} is no array). Run: engine verify")
+    return found
 
 
 def list_arrays(path: Path) -> frozenset[str]:

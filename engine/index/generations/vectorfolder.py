@@ -243,7 +243,7 @@ class _MatrixFile:
         self.path, self.table = folder / MATRIX, folder / IDS
         try:
             matrix = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as err:
+        except Exception as err:  # NumPy raises many types
             raise UsageError(f"{self.path} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
         if matrix.ndim != 2 or matrix.dtype != _DTYPE:
             raise UsageError(

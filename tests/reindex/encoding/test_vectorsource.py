@@ -209,6 +209,12 @@ WRONG: list[tuple[str, Callable[[Path], object], type[EngineError], str]] = [
     ("flat", lambda at: change(at, np.ones(40, np.float32)), UsageError, r"in the shape \(40,\), expected float32"),
     ("objects", lambda at: change(at, np.array([[{}]])), UsageError, r"Python objects in dtype\. Expected a folder"),
     (
+        "a damaged head",
+        lambda at: (change(at), (at / "vectors.npy").write_bytes(b"\x93NUMPY\x01\0\x03\0(3\n")),
+        UsageError,
+        r"vectors\.npy can't be read: .*\. Expected a folder",
+    ),
+    (
         "a list as manifest",
         lambda at: (at / "manifest.json").write_text("[]"),
         UsageError,
