@@ -27,7 +27,7 @@ from engine.scale.nodes.connection import ADVICE, connect
 _RECORDS = 500  # of a unit
 _MOST_DEATHS = 5  # workers that may die over one unit, or one after another while they open the encoder
 _WAIT = 5.0  # seconds between two looks at the nodes
-_PATIENCE = 60.0  # seconds for which a cluster may have no core for a worker
+_PATIENCE = 300.0  # seconds until a worker has a core and has opened the encoder
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class _Job:
     waiting: _Waiting
     report: _JobReport = field(default_factory=_JobReport)
     done: int = 0  # units
-    seen: float = field(default_factory=time.monotonic)  # when there was a worker last
+    seen: float = field(default_factory=time.monotonic)  # when a worker had a task last
     running: dict[Any, tuple[Any, _Task | None]] = field(default_factory=dict)  # call -> worker, its task; None: opens
     deaths: Counter[_Task | None] = field(default_factory=Counter)  # None: while they opened the encoder
 
@@ -167,17 +167,18 @@ class _Job:
         """Wait a second where no worker could be started.
 
         Raises:
-            ClusterError: none could be for a long time.
+            ClusterError: none has begun for a long time; Ray lets one that has no core wait without end.
         """
-        if self.running:
+        if any(task for _, task in self.running.values()):
             self.seen = time.monotonic()
             return
         if time.monotonic() > self.seen + _PATIENCE:
             raise ClusterError(
-                f"no node of the cluster had a core for encoding within {_PATIENCE:g} s. What was encoded is kept: the "
-                f"same command continues from there. {ADVICE}"
+                f"no node of the cluster had a free core for encoding within {_PATIENCE:g} s. What was encoded is "
+                f"kept: the same command continues from there. {ADVICE}"
             )
-        time.sleep(1.0)
+        if not self.running:
+            time.sleep(1.0)
 
     def _take(self, call: Any) -> None:
         """Take the answer of a call, and give its worker the next task.

@@ -254,8 +254,12 @@ def test_files_are_counted_on_the_nodes(nodes: Any, tmp_path: Path, monkeypatch:
     assert lines.index(next(line for line in lines if line.startswith("encode"))) < 2 * NODES
 
 
-def test_a_cluster_without_a_free_core_is_reported(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "choose_seats", lambda *_: Seats(0, {}, "cpu"))
+@pytest.mark.parametrize("seats", [Seats(0, {}, "cpu"), Seats(1, {"num_cpus": 99}, "cpu")])
+def test_a_cluster_without_a_free_core_is_reported(
+    nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seats: Seats
+) -> None:
+    monkeypatch.setattr(job, "choose_seats", lambda *_: seats)
     monkeypatch.setattr(job, "_PATIENCE", 0.5)
-    with pytest.raises(ClusterError, match="no node of the cluster had a core .* ray status"):
+    monkeypatch.setattr(job, "_WAIT", 0.2)
+    with pytest.raises(ClusterError, match="no node of the cluster had a free core .* ray status"):
         encode(make_folder(tmp_path / "there", nodes.address), [SAMPLE / "abstracts.jsonl"])
