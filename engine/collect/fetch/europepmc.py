@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -71,7 +70,22 @@ def fetch_europepmc(task: FetchTask, report: Progress) -> FetchReport:
     return run_fetch(task, lambda work: _EuropePmcFetch(task, work, report))
 
 
-def ask_page(service: Service, query: str, cursor: str) -> _RecordPage:
+def ask_pages(service: Service, query: str, cursor: str, came: set[str]) -> Iterator[_RecordPage]:
+    """Yield the pages of the records of a query from a cursor on, until all came or a page brings no other record.
+
+    came: the names of the records that came; those of each page are added.
+
+    Raises:
+        TransferError: as Service.ask.
+    """
+    while cursor:
+        page, n_before = _ask_page(service, query, cursor), len(came)
+        came.update(one.name for one in page.records)
+        yield page
+        cursor = page.cursor if n_before < len(came) < page.count else ""
+
+
+def _ask_page(service: Service, query: str, cursor: str) -> _RecordPage:
     """Ask for one page of the records of a query.
 
     Raises:
@@ -174,16 +188,12 @@ class _EuropePmcFetch:
         """
         keys = self._list_keys()
         cursor = self.work.get_facts(keys[-1])["cursor"] if keys else FIRST_CURSOR
-        for number in itertools.count(len(keys)):
-            if not cursor:
-                break
-            page = ask_page(self.task.service, self.task.query, cursor)
+        pages = ask_pages(self.task.service, self.task.query, cursor, self.fetched)
+        for number, page in enumerate(pages, len(keys)):
             records = [(one.name, len(one.line)) for one in page.records]
             facts = {"count": page.count, "cursor": page.cursor, "records": records}
             self.work.add(f"page {number}", facts, make_member(b"".join(one.line for one in page.records)))
-            self.fetched.update(one.name for one in page.records)
             self.report("records fetched", len(self.fetched), max(page.count, len(self.fetched)))
-            cursor = page.cursor if len(self.fetched) < page.count else ""
         if not self.fetched:
             raise NoRecordError(
                 f"{self.task.service.name} has no record for {self.task.query[:200]!r}. "

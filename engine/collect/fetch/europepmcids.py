@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.collect.fetch.client import Cause, TransferError
-from engine.collect.fetch.europepmc import FIRST_CURSOR, PmcRecord, ask_page, read_id
+from engine.collect.fetch.europepmc import FIRST_CURSOR, PmcRecord, ask_pages, read_id
 from engine.collect.fetch.task import (
     FetchReport,
     FetchTask,
@@ -130,11 +130,8 @@ class _IdFetch:
         Raises:
             TransferError: as Service.ask.
         """
-        query, cursor = " OR ".join(map(_write_term, ids)), FIRST_CURSOR
-        while cursor:
-            page = ask_page(self.task.service, query, cursor)
+        for page in ask_pages(self.task.service, " OR ".join(map(_write_term, ids)), FIRST_CURSOR, set()):
             yield from page.records
-            cursor = page.cursor
 
     def _collect(self, name: str) -> list[Any]:
         """Return what was noted for all ids under a name."""

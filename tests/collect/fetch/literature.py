@@ -102,6 +102,7 @@ class Library:
     poison: set[int] = field(default_factory=set)  # records that are not well-formed
     notes: str = ""  # of every search
     twice: set[int] = field(default_factory=set)  # records that efetch sends twice
+    is_endless: bool = False  # pages begin anew after the last one
     expired: bool = False  # result sets are forgotten at once
     short: int = 0  # ids that lists lack
     faults: dict[str, list[str | None]] = field(default_factory=dict)  # by program: of each request, in turn
@@ -182,11 +183,12 @@ class Library:
         found = [paper for paper in self.papers.values() if matches_pmc(paper, term)]
         found = [paper for paper in found if not since or paper.is_new(since[2])]
         start = 0 if cursor == "*" else int(cursor)
+        start = start % len(found) if self.is_endless and found else start
         page = [paper.core for paper in found[start : start + int(form["pageSize"])] if paper.pmid not in self.gone]
         page += [core for core in page if int(core["id"].strip("PR")) in self.twice]
         end = start + int(form["pageSize"])
         answer: dict[str, object] = {"version": "6.9", "hitCount": len(found), "resultList": {"result": page}}
-        if end < len(found):
+        if end < len(found) or self.is_endless:
             answer["nextCursorMark"] = str(end)
         assert (form["resultType"], form["format"]) == ("core", "json")
         return json.dumps(answer)

@@ -68,6 +68,14 @@ def test_records_that_come_twice_or_not_at_all_are_counted(library: Library, tmp
     assert (done.n_counted, done.n_listed, done.n_records, done.n_repeated) == (5, 4, 4, 1)
 
 
+def test_a_service_that_begins_anew_after_its_last_page_is_left(library: Library, tmp_path: Path) -> None:
+    library.is_endless, library.gone = True, {7}
+    library.faults["searchPOST"] = [None] * 9 + ["502"] * 99  # so that an endless fetch fails
+    done = fetch(library, tmp_path / "gout.jsonl.gz")
+    assert names(tmp_path / "gout.jsonl.gz") == ["31", "5", "PPR1001", "12"]
+    assert (done.n_counted, done.n_records) == (5, 4)
+
+
 def test_a_fetch_that_was_stopped_goes_on_and_gives_the_same_file(library: Library, tmp_path: Path) -> None:
     whole, path = tmp_path / "whole.jsonl.gz", tmp_path / "gout.jsonl.gz"
     fetch(library, whole)

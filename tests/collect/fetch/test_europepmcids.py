@@ -40,6 +40,13 @@ def names(path: Path) -> list[str]:
     return [json.loads(line)["id"] for line in lines]
 
 
+def test_a_service_that_begins_anew_after_its_last_page_is_left(library: Library, tmp_path: Path) -> None:
+    library.is_endless = True
+    library.faults["searchPOST"] = [None] * 12 + ["502"] * 99  # so that an endless fetch fails
+    fetch(library, tmp_path / "some.jsonl.gz")
+    assert sorted(names(tmp_path / "some.jsonl.gz")) == ["12", "31", "5", "7", "PPR1001"]
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
