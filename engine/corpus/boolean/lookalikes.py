@@ -23,7 +23,6 @@ _TAG = re.compile(r"(?P<word>\w+)\[(?P<field>[A-Za-z][A-Za-z /:-]{1,30})\](?!\w)
 _WILDCARD = re.compile(
     r"(?<!\w)(?P<word>[a-z]{3,}(?:[?#](?!(?:and|or|is|are|how|what|who|why|when)\b)[a-z]+|\$[0-9]?(?![\w]))[\w?#$]*)"
 )
-_HEADLINE = re.compile(r"\b[A-Z]{3,},? (?:AND|OR) [A-Z]{3,}\b")  # inside prose
 _TAGS = {"TS": "tw", "TX": "tw", "SO": "ta", "journal": "ta", "mesh": "mh", "kw": "ot", "year": "dp"}
 
 
@@ -42,8 +41,7 @@ def note_lookalikes(text: str) -> tuple[str, ...]:
 
 def _note_operators(text: str) -> tuple[str, ...]:
     """Return the note on operators that were read as words, since a text is prose."""
-    body = text if text.isupper() else _HEADLINE.sub(" ", text)
-    if not (found := list(dict.fromkeys(find_operators(body)))):
+    if not (found := list(dict.fromkeys(find_operators(text)))):
         return ()
     names = " and ".join(found) if len(found) < 3 else "AND, OR and NOT"
     were = "was read as a word" if len(found) == 1 else "were read as words"

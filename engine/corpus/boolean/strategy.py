@@ -22,8 +22,8 @@ def read_search(text: str) -> Search | None:
     """Read a Boolean search; None if a text is a plain question.
 
     A text is a search if it has AND, OR or NOT in capitals, or a field, subject heading or proximity operator that
-    can be nothing else. In prose, such as a pasted abstract or a title in capitals, capitals make no operator. Several
-    lines are a numbered search if they have numbers, or if one combines others by their numbers: 1 or 2.
+    can be nothing else. In prose, such as a pasted abstract, capitals make no operator. Several lines are a numbered
+    search if they have numbers, or if one combines others by their numbers: 1 or 2.
 
     >>> read_search("gout or arthritis in men") is None, read_search("gout OR arthritis").expression.dialect
     (True, <Dialect.PLAIN: 'plain'>)

@@ -1,16 +1,15 @@
 """What looks like search syntax in a plain question is named."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from engine.corpus.boolean.evaluation import find_matches
 from engine.corpus.boolean.lookalikes import note_lookalikes
 from engine.corpus.boolean.strategy import read_search
-from engine.corpus.storage.store import Corpus
-from engine.corpus.words.wordindex import WordIndex
 from engine.records.abstract import Abstract
-from tests.corpus.boolean.oracle import build
+from tests.corpus.boolean.oracle import Built, build
 
 RECORDS = [
     Abstract("1", "Knee or hip pain", "", year=2015, journal="Other", authors=("Hall, Ann",)),
@@ -18,12 +17,13 @@ RECORDS = [
     Abstract("3", "Arthritis", "Of the knee: randomized.", mesh=("Gout",), keywords=("tophus",)),
 ]
 
-Built = tuple[Corpus, WordIndex, dict[int, Abstract]]
+LONG = "We compared the diet of 120 men with gout with that of 240 men of the same age who were without it. " * 3
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return build(tmp_path_factory.mktemp("built"), RECORDS)
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    with build(tmp_path_factory.mktemp("built"), RECORDS) as built:
+        yield built
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         ("knee W3 pain", "W3 was read as a word. If it is an operator, write knee PRE/3 pain"),
         ("year:2015", "year: was read as a word. If it is a field, write 2015[dp]"),
         (
-            "PAIN OF THE KNEE AND HIP",
+            LONG + "Pain of the knee AND of the hip.",
             "AND was read as a word, since this is prose. For a Boolean search, add field tags, as in gout[tiab]",
         ),
         ("TI knee", "TI was read as a word. If it is a field, write knee[ti]"),
@@ -68,7 +68,7 @@ def test_a_lookalike_is_named_with_what_to_write(text: str, note: str) -> None:
         "Gout: a review",
         "N2 and N3 of the stage, least N95 grade",
         "MATERIALS AND METHODS: We compared the diet of 120 men at W0 and W6 with that of 240 men of the same age without gout.",
-        "Stress was self?reported by men of the same age in the W6 period of the trial, and that of women was not part of it.",
+        LONG + "Stress was self?reported by men of the same age in the W6 period of the trial.",
         "see http://example.org/?a=b",
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus.boolean import limits, strategy, tags, tree, values
+from engine.corpus.boolean import limits, lookalikes, prose, strategy, tags, tree, values
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tags import Dialect, SearchField
 from engine.corpus.boolean.translation import TARGETS, draw_search, translate_search
@@ -46,7 +46,7 @@ def read(text: str) -> Search:
 
 
 def test_examples_in_docstrings() -> None:
-    for module in (limits, strategy, tags, tree, values):
+    for module in (limits, lookalikes, prose, strategy, tags, tree, values):
         assert doctest.testmod(module).failed == 0
 
 
@@ -79,9 +79,9 @@ def test_examples_in_docstrings() -> None:
         "HR adj 1.5 in gout",
         "diagnosis and/or risk (OR 2.5, 95% CI 1.2-3.1)",
         "the odds ratio (OR) in gout; OR = 1.3",
-        "PAIN IN CENTRAL AND PERIPHERAL DEMYELINATING DISORDERS",
+        "raised risk (OR 2.5 (1.2-3.1)), in men OR 1.9 [1.1-2.2]; OR>1.5, OR < 1",
         "MATERIALS AND METHODS: We compared the diet of 120 men with gout with that of 240 men of the same age without it.",
-        "Diet was worse in men with gout [ED] than in those who had none, as in the study of Hall, but that of women was not OR we missed it in these clinics. We had no other data on their diet, and none of the registers of the country was of help to us in this.",
+        "Diet was worse in men with gout [ED] than in those who had none, as in the study of Hall, but that of women was not OR we missed it in these clinics. We had no other data on their diet, and none of the registers of the country was of help to us in this. So we asked the men again.",
         "gout?\nand why?",
         "",
         "(((",
@@ -126,6 +126,12 @@ def test_plain_questions_stay_plain(text: str) -> None:
         ("gout NEAR diet AND (hip ADJ pain) OR knee NEAR3 pain", "plain", "or(and(near6(gout, diet), near1>(hip, pain)), near3(knee, pain))"),
         ("gout N2 diet AND gout W2 diet OR gout w/2 diet OR gout PRE/2 diet", "plain", "or(and(near3(gout, diet), near3>(gout, diet)), near3(gout, diet), near3>(gout, diet))"),
         ("GOUT AND DIET", "plain", "and(GOUT, DIET)"),
+        ("PAIN IN THE HIP AND KNEE", "plain", "and(PAIN, IN, THE, HIP, KNEE)"),
+        ("children <18 OR >65 years", "plain", "or(and(children, <18), and(>65, years))"),
+        ("gout OR 1,3-butadiene", "plain", "or(gout, 1,3-butadiene)"),
+        ("3.0 T OR 1.5 T", "plain", "or(and(3.0, T), and(1.5, T))"),
+        ("PAIN OF THE HIP\nAND SORENESS OF THE KNEE IN A MAN OF AN AGE OF 50", "plain", "and(PAIN, OF, THE, HIP, SORENESS, OF, THE, KNEE, IN, A, MAN, OF, AN, AGE, OF, 50)"),
+        ("the treatment of gout in men with a disease of the heart AND the risk of a fall in the first year after the start of it", "plain", "and(the, treatment, of, gout, in, men, with, a, disease, of, the, heart, the, risk, of, a, fall, in, the, first, year, after, the, start, of, it)"),
         ('(PAIN OF THE HIP OR COXALGIA) AND KNEE', "plain", "and(or(and(PAIN, OF, THE, HIP), COXALGIA), KNEE)"),
         ("PAIN OF THE HIP[ti] AND KNEE", "PubMed", "and(PAIN OF THE HIP:title, KNEE)"),
         ("cancer of the lung AND smoking in the home", "plain", "and(cancer, of, the, lung, smoking, in, the, home)"),
