@@ -14,7 +14,7 @@ from engine.config import Settings
 from engine.errors import ConfigError
 from engine.index.generations.folder import IndexFolder
 from engine.reindex.generation.order import Report
-from engine.reindex.news.watchtable import add_table, remove_table
+from engine.reindex.news.watchtable import add_table, change_table, remove_table
 from tests.conftest import ROOT, jsonl
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -164,3 +164,16 @@ def test_tables_come_and_go_and_comments_stay(tmp_path: Path) -> None:
     path.write_text("watch = [{ name = 'a', question = 'q' }]\n")
     with pytest.raises(ConfigError, match="can't be removed safely"):
         remove_table(path, "a")
+
+
+def test_a_file_of_a_windows_editor_keeps_its_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "index.toml"
+    path.write_bytes(b'\xef\xbb\xbf[[watch]]\r\nname = "a"\r\nquestion = "q"\r\n[ray]  # nodes\r\ncopies = 2\r\n')
+    add_table(path, {"name": "b", "question": "q"})
+    change_table(path, {"name": "b", "question": "r"})
+    remove_table(path, "a")
+    assert [(one.name, one.query.text) for one in Settings.load(tmp_path).watches] == [("b", "r")]
+    assert path.read_bytes().startswith(b"[ray]  # nodes\r\ncopies = 2\r\n")
+    path.write_bytes(b"# M\xfcller\n")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        add_table(path, {"name": "b", "question": "q"})

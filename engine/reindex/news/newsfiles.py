@@ -12,6 +12,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,31 @@ def _write_ris(path: Path, run: NewsRun, news: WatchNews) -> None:
 
 
 def read_runs(folder: Path, n_runs: int, most: int = _READ) -> list[dict[str, Any]]:
-    """Return the news of the last runs, newest first, as list_news_fields has them; a folder that is gone is left out.
+    """Return the news of the last runs, newest first, as list_news_fields has them.
+
+    A folder that is gone or damaged is left out: old news keeps nobody from writing and reading what is new.
 
     n_runs: how many runs there were; what a killed run left beyond them is not read.
     """
     found = []
     for number in range(n_runs, 0, -1):
-        path = find_run_folder(folder, number) / _JSON
-        if path.is_file():
-            found.append(json.loads(path.read_bytes()))
+        with suppress(OSError, ValueError, RecursionError):
+            found.append(_check_run(json.loads((find_run_folder(folder, number) / _JSON).read_bytes())))
         if len(found) == most or number <= n_runs - 2 * most:
             break
     return found
+
+
+def _check_run(run: Any) -> dict[str, Any]:
+    """Return the news of a run if they have the structure that list_news_fields gives them.
+
+    Raises:
+        ValueError: they have another one.
+    """
+    fields = {"number": int, "created": str, "watches": list}
+    if not isinstance(run, dict) or any(not isinstance(run.get(name), kind) for name, kind in fields.items()):
+        raise ValueError("no news")
+    return run
 
 
 def read_news_text(folder: Path) -> bytes:

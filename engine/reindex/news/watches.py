@@ -121,9 +121,9 @@ def answer_watches(folder: IndexFolder, watches: Sequence[SavedQuestion], create
         if has_news:
             replace_run(folder.path, run)
             memories.n_runs += 1
+        write_feed(folder.path, folder.name, memories.n_runs)
         _remember(folder, now, news, memories)
         write_memories(folder.path, memories)
-        write_feed(folder.path, folder.name, memories.n_runs)
     return run
 
 

@@ -22,7 +22,7 @@ def add_table(path: Path, entry: Mapping[str, object]) -> None:
     Raises:
         ConfigError: there is one of this name, or the file is not TOML.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = _read(path)
     _replace(path, *_append(path, text, entry))
 
 
@@ -32,7 +32,7 @@ def change_table(path: Path, entry: Mapping[str, object]) -> None:
     Raises:
         ConfigError: there is none, or it can't be separated from the text around it.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = _read(path)
     _replace(path, *_append(path, _cut(path, text, str(entry["name"])), entry))
 
 
@@ -60,7 +60,7 @@ def remove_table(path: Path, name: str) -> None:
     Raises:
         ConfigError: there is none, or it can't be separated from the text around it.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = _read(path)
     fresh = _cut(path, text, name)
     _replace(path, fresh, _parse(fresh, path))
 
@@ -93,6 +93,18 @@ def _cut(path: Path, text: str, name: str) -> str:
     if not is_same:
         raise ConfigError(_explain(path, name))
     return fresh
+
+
+def _read(path: Path) -> str:
+    """Return the text of an index.toml with its line ends, without the mark with which Windows editors begin a file.
+
+    Raises:
+        ConfigError: it is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig") if path.exists() else ""
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{path} is not UTF-8: {err}. Save it as UTF-8") from err
 
 
 def _parse(text: str, path: Path) -> dict[str, object]:

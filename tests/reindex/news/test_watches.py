@@ -1,5 +1,6 @@
 """Saved questions: each record is reported once, whatever is published, rolled back, pruned or killed in between."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,7 @@ from engine.config import SavedQuestion, read_watches
 from engine.errors import ConfigError, CorruptError, LockedError, UsageError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
+from engine.reindex.news import newsfiles
 from engine.reindex.news.newsfiles import _NEWS, read_runs
 from engine.reindex.news.newsrun import NewsRun, describe_news
 from engine.reindex.news.watches import answer_watches, begin_watches, forget_watch
@@ -280,6 +282,32 @@ class Watching(RuleBasedStateMachine):
 
 TestWatching = Watching.TestCase
 TestWatching.settings = settings(examples(0.08), stateful_step_count=12)
+
+
+@pytest.mark.parametrize("content", ["", '{"number": 1', "[]", "{}", '{"number": 1, "created": 5, "watches": {}}'])
+def test_old_news_that_are_damaged_keep_nobody_from_new_ones(toy: IndexFolder, tmp_path: Path, content: str) -> None:
+    watches = saved(ZORB)
+    begin_watches(toy, watches)
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing one"})
+    answer_watches(toy, watches, NOW)
+    (toy.path / _NEWS / "000001" / "news.json").write_text(content)
+    add_rows(toy, tmp_path, {"id": "z2", "title": "Zorbing two"})
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z2", "added")]}
+    assert [run["number"] for run in read_runs(toy.path, 2)] == [2]
+
+
+def test_news_whose_feed_cannot_be_written_are_told_again(
+    toy: IndexFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watches = saved(ZORB)
+    begin_watches(toy, watches)
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing one"})
+    with monkeypatch.context() as full:
+        full.setattr(newsfiles, "replace_text", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            answer_watches(toy, watches, NOW)
+    again = answer_watches(toy, watches, NOW)
+    assert (reported(again), again.number) == ({"zorb": [("z1", "added")]}, 1)
 
 
 def test_each_entry_of_the_feed_has_what_atom_requires(toy: IndexFolder, tmp_path: Path) -> None:
