@@ -243,6 +243,17 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= MOST_WORDS
 
 
+def test_readme_leads_to_every_guide() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    guides = {page.name for page in (ROOT / "docs").glob("*.md")} - {
+        "index.md",
+        "package.md",
+        "changelog.md",
+        "contributing.md",
+    }
+    assert {name for name in guides if f"](docs/{name})" not in text} == set()
+
+
 def test_reference_is_not_stale() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "make_docs.py", "--check"], capture_output=True, text=True, cwd=ROOT
