@@ -35,6 +35,9 @@ class _EncoderWorker:
         """Load the encoder, as open_node_encoder."""
         self._encoder: Encoder = open_node_encoder(setup)
 
+    def begin(self) -> None:
+        """Do nothing; called before texts are encoded, it tells whether this worker was alive then."""
+
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode prepared texts of records, as Encoder.encode."""
         return self._encoder.encode(texts)
@@ -86,8 +89,10 @@ class ClusterEncoder:
             CorruptError: the encoder on a node differs by a byte.
         """
         self._begin_seat()
-        for _ in range(_MOST_DEATHS):
+        problem, n_deaths = "", 0
+        for _ in range(_MOST_DEATHS + self._seats.count):  # all that are free may have died with their node
             worker = self._take_worker()
+            begun = worker.begin.remote()
             try:
                 encoded: Encoded = self._ray.get(worker.encode.remote(list(texts)))
             except self._ray.exceptions.RayTaskError as err:
@@ -97,12 +102,15 @@ class ClusterEncoder:
             except self._ray.exceptions.RayError as err:
                 problem = str(err).split("\n", 1)[0]
                 self._fill_seat(worker)
+                n_deaths += self._has_ended(begun)
+                if n_deaths == _MOST_DEATHS:
+                    break
             else:
                 self._free.put(worker)
                 return encoded
         raise EncoderError(
-            f"{_MOST_DEATHS} workers died over the same {len(texts)} texts, the first {texts[0][:60]!r}: {problem}. "
-            f"What was encoded is kept. See the memory of the nodes. {ADVICE}"
+            f"{n_deaths or 'all'} workers died over the same {len(texts)} texts, the first {texts[0][:60]!r}: "
+            f"{problem}. What was encoded is kept. See the memory of the nodes. {ADVICE}"
         )
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
@@ -146,6 +154,14 @@ class ClusterEncoder:
             self._free.put(found)  # for the other threads
             raise found
         return found
+
+    def _has_ended(self, call: Any) -> bool:
+        """Return whether a call to a worker that is dead by now had ended before."""
+        try:
+            self._ray.get(call)
+        except self._ray.exceptions.RayError:
+            return False
+        return True
 
     def _fill_seat(self, dead: Any) -> None:
         """Open another worker for a seat, in a thread of its own, since that takes seconds, or until a node joins."""

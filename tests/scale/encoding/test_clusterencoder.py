@@ -3,8 +3,10 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,50 @@ def test_texts_that_kill_every_worker_are_named(nodes: Any, monkeypatch: pytest.
     encoder.close()
     with pytest.raises(EncoderError, match="encodes documents only"):
         encoder.encode_queries(["gout"])
+
+
+class FakeWorker:
+    """A worker of a node; what it is asked fails once that has died."""
+
+    def __init__(self, is_dead: bool, error: type[Exception]) -> None:
+        self.is_dead, self.error, self.n_asked = is_dead, error, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return SimpleNamespace(remote=lambda *_: partial(self.answer, name))
+
+    def answer(self, name: str) -> str:
+        self.n_asked += 1
+        if self.is_dead:
+            raise self.error("the node died")
+        return name
+
+
+class FakeRay:
+    """Ray with a cluster whose workers of now are dead, and those that are started later are not."""
+
+    exceptions = SimpleNamespace(RayError=RuntimeError, RayTaskError=ArithmeticError)
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 8}
+
+    def remote(self, **_: Any) -> Any:
+        return lambda _: SimpleNamespace(remote=lambda: FakeWorker(False, RuntimeError))
+
+    def get(self, call: Any) -> Any:
+        return call()
+
+
+def test_workers_that_died_while_they_were_free_are_no_fault_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusterencoder, "connect", lambda _: FakeRay())
+    (exported,) = (CURRENT / "encoders").iterdir()
+    setup = NodeSetup(str(exported), read_identity(exported))
+    encoder = ClusterEncoder(ClusterEncoderSettings(None, "auto"), setup)
+    encoder._n_begun = 8
+    dead = [FakeWorker(True, RuntimeError) for _ in range(8)]
+    for worker in dead:
+        encoder._free.put(worker)
+    assert encoder.encode(["gout"]) == "encode"  # type: ignore[comparison-overlap]
+    assert all(worker.n_asked for worker in dead)
 
 
 def test_texts_have_the_vectors_of_this_machine(nodes: Any) -> None:
