@@ -11,8 +11,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from engine.errors import ConfigError, LockedError, NotSavedError, UnknownWatchError, UsageError
+from engine.errors import ConfigError, DiskFullError, LockedError, NotSavedError, UnknownWatchError, UsageError
 from engine.index.generations.folder import IndexFolder
+from engine.platform import is_disk_full
 from engine.query.index import Index
 from engine.reindex.news.savedwatches import build_entry, delete_watch, keep_watch
 from engine.serve.api.bodies import dump_bytes
@@ -75,10 +76,10 @@ async def _run_removing(request: Request, index: Index, name: str) -> None:
 
 @contextmanager
 def _explain_unsaved() -> Iterator[None]:
-    """Turn an error of the lock or of index.toml into one that tells clients no file of the server.
+    """Turn an error of the lock, of index.toml or of the disk into one that tells clients no file of the server.
 
     Raises:
-        NotSavedError: there was such an error inside the block.
+        NotSavedError: there was such an error inside the block; a DiskFullError where the disk is full.
         UnknownWatchError: as it was raised.
     """
     try:
@@ -87,6 +88,8 @@ def _explain_unsaved() -> Iterator[None]:
         raise
     except (LockedError, ConfigError) as err:
         raise NotSavedError(str(err)) from err
+    except OSError as err:
+        raise (DiskFullError if is_disk_full(err) else NotSavedError)(str(err)) from err
 
 
 def _respond_with(done: str) -> Response:

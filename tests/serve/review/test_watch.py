@@ -1,11 +1,16 @@
 """Saving, changing and removing of saved questions where a review is kept."""
 
+import errno
+import os
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import lxml.html
+import pytest
 
 from engine.config import Settings
 from engine.index.files.lock import lock_for_writing
+from engine.reindex.news import watchtable
 from engine.reindex.news.watchmemory import read_memories
 from engine.review.decisions.reviews import Review
 from tests.serve.conftest import client_of, error_of
@@ -97,6 +102,23 @@ def test_programs_without_leave_change_nothing(review: Review, open_desk: Callab
     assert not (folder / "index.toml").exists()
     with client_of(folder) as client:
         assert client.post(SAVED, json=asked).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"), [(errno.ENOSPC, 507, "disk_full"), (errno.EROFS, 503, "not_saved")]
+)
+def test_a_disk_that_takes_no_question_is_reported(
+    review: Review, open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, number: int, status: int, code: str
+) -> None:
+    ann = open_desk("ann")
+    asked = {"name": "gout-1", "q": "gout"}
+    assert ann.client.post(SAVED, json=asked, headers=ann.headers).status_code == 200
+    monkeypatch.setattr(watchtable, "replace_text", Mock(side_effect=OSError(number, os.strerror(number))))
+    answers = [
+        ann.client.post(SAVED, json=asked | {"q": "gout flare"}, headers=ann.headers),
+        ann.client.delete(SAVED, params={"name": "gout-1"}, headers=ann.headers),
+    ]
+    assert all("Nothing was saved" in error_of(answer, status, code) for answer in answers)
 
 
 def test_what_is_not_valid_is_refused_and_nothing_is_written(review: Review, open_desk: Callable[..., Desk]) -> None:
