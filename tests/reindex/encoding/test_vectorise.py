@@ -2,7 +2,8 @@
 
 import hashlib
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,12 +57,12 @@ class Stub:
         """Nothing to give back."""
 
 
-def drafted(folder: Path, n: int) -> tuple[Draft, Gathered]:
+@contextmanager
+def drafted(folder: Path, n: int) -> Iterator[tuple[Draft, Gathered]]:
     rows = ({"id": f"m{i}", "title": f"Title {i}", "abstract": f"Abstract {i % 1000}"} for i in range(n))
     source = jsonl(folder / "rows.jsonl", rows)
-    draft = Draft(DraftFiles(folder / "abstracts.db", folder / "state.db"), 1, "2026-01-01", hash_prepared)
-    draft.__enter__()
-    return draft, gather(draft, [Source(source)], silent)
+    with Draft(DraftFiles(folder / "abstracts.db", folder / "state.db"), 1, "2026-01-01", hash_prepared) as draft:
+        yield draft, gather(draft, [Source(source)], silent)
 
 
 def run_of(folder: Path, draft: Draft, gathered: Gathered, encoder: Stub) -> EncodingRun:
@@ -71,43 +72,43 @@ def run_of(folder: Path, draft: Draft, gathered: Gathered, encoder: Stub) -> Enc
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     n = 8_000  # whose vectors are 12.3 MB
-    draft, gathered = drafted(tmp_path, n)
-    encoder = Stub()
-    tracemalloc.start()
-    try:
-        found = vectorise(run_of(tmp_path, draft, gathered, encoder), None)
-        write_file(tmp_path / "v", found.row_ids, DIM, found.read_chunks())
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    # A chunk of 2,048 rows (3 MB) on its way to the file, a few pages, and the ids of all.
-    assert peak < 12e6 < n * DIM * 4
-    flat = FlatIndex(tmp_path / "v", DIM)
-    assert flat.size == found.n_encoded == n
-    for text in draft.read_texts_of(flat.doc_ids[:: n // 50].tolist()):
-        stored = flat.get_points(np.array([text.doc_id]))[0]
-        assert stored is not None and np.array_equal(stored, vector_of(prepare_text(text.title, text.abstract)))
+    with drafted(tmp_path, n) as (draft, gathered):
+        encoder = Stub()
+        tracemalloc.start()
+        try:
+            found = vectorise(run_of(tmp_path, draft, gathered, encoder), None)
+            write_file(tmp_path / "v", found.row_ids, DIM, found.read_chunks())
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        # A chunk of 2,048 rows (3 MB) on its way to the file, a few pages, and the ids of all.
+        assert peak < 12e6 < n * DIM * 4
+        flat = FlatIndex(tmp_path / "v", DIM)
+        assert flat.size == found.n_encoded == n
+        for text in draft.read_texts_of(flat.doc_ids[:: n // 50].tolist()):
+            stored = flat.get_points(np.array([text.doc_id]))[0]
+            assert stored is not None and np.array_equal(stored, vector_of(prepare_text(text.title, text.abstract)))
 
 
 @pytest.mark.parametrize(("page", "ahead"), [(1, 1), (7, 3), (256, 2), (8192, 4)])
 def test_the_size_of_pages_changes_nothing(tmp_path: Path, page: int, ahead: int) -> None:
-    draft, gathered = drafted(tmp_path, 300)
-    found = vectorise(run_of(tmp_path, draft, gathered, Stub(page, ahead)), None)
-    vectors = np.concatenate(list(found.read_chunks()))
-    wanted = [
-        vector_of(prepare_text(text.title, text.abstract)) for text in draft.read_texts_of(found.doc_ids.tolist())
-    ]
-    assert np.array_equal(vectors, np.array(wanted))
+    with drafted(tmp_path, 300) as (draft, gathered):
+        found = vectorise(run_of(tmp_path, draft, gathered, Stub(page, ahead)), None)
+        vectors = np.concatenate(list(found.read_chunks()))
+        wanted = [
+            vector_of(prepare_text(text.title, text.abstract)) for text in draft.read_texts_of(found.doc_ids.tolist())
+        ]
+        assert np.array_equal(vectors, np.array(wanted))
 
 
 def test_about_one_text_in_256_is_checked_again_alone(tmp_path: Path) -> None:
-    draft, gathered = drafted(tmp_path, 2048)
-    encoder = Stub(page=32)
-    vectorise(run_of(tmp_path, draft, gathered, encoder), None)
-    assert encoder.pages.count(32) == 64 and encoder.pages.count(1) == 4 + 8
+    with drafted(tmp_path, 2048) as (draft, gathered):
+        encoder = Stub(page=32)
+        vectorise(run_of(tmp_path, draft, gathered, encoder), None)
+        assert encoder.pages.count(32) == 64 and encoder.pages.count(1) == 4 + 8
 
 
 def test_rows_that_are_mixed_up_stop_the_run(tmp_path: Path) -> None:
-    draft, gathered = drafted(tmp_path, 100)
-    with pytest.raises(EncoderError, match="gave one text different vectors alone and in a batch"):
-        vectorise(run_of(tmp_path, draft, gathered, Stub(mixed_up=True)), None)
+    with drafted(tmp_path, 100) as (draft, gathered):
+        with pytest.raises(EncoderError, match="gave one text different vectors alone and in a batch"):
+            vectorise(run_of(tmp_path, draft, gathered, Stub(mixed_up=True)), None)

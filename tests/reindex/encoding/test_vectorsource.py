@@ -298,23 +298,23 @@ def given_to(run: EncodingRun, folder: Path, gathered: Gathered, every: int) -> 
 
 @pytest.mark.parametrize("again", [True, False])
 def test_a_stopped_run_goes_on_with_the_vectors_or_without(tmp_path: Path, again: bool) -> None:
-    draft, gathered = drafted(tmp_path, 300)
-    run = given_to(run_of(tmp_path, draft, gathered, Failing(page=16, ahead=1)), tmp_path / "given", gathered, 2)
-    run.shards.every = 0.0
-    with pytest.raises(EncoderError, match="stopped"):
-        vectorise(run, None)
-    (tmp_path / "second").mkdir()
-    second, gathered = drafted(tmp_path / "second", 300)
-    rest = replace(run_of(tmp_path / "second", second, gathered, Stub(page=16, ahead=1)), shards=run.shards)
-    n_kept = rest.shards.load()
-    assert n_kept > 0
-    given = replace(run.given, source=VectorSource(tmp_path / "given")) if again and run.given else None
-    found = vectorise(replace(rest, given=given), None)
-    assert (found.n_resumed, gathered.n_taken) == (n_kept, 150 if again else 0)
-    assert found.n_encoded == 300 - n_kept - gathered.n_taken
-    texts = second.read_texts_of(found.doc_ids.tolist())
-    wanted = np.array([vector_of(prepare_text(text.title, text.abstract)) for text in texts])
-    assert np.array_equal(np.concatenate(list(found.read_chunks())), wanted)
+    with drafted(tmp_path, 300) as (draft, gathered):
+        run = given_to(run_of(tmp_path, draft, gathered, Failing(page=16, ahead=1)), tmp_path / "given", gathered, 2)
+        run.shards.every = 0.0
+        with pytest.raises(EncoderError, match="stopped"):
+            vectorise(run, None)
+        (tmp_path / "second").mkdir()
+        with drafted(tmp_path / "second", 300) as (second, gathered):
+            rest = replace(run_of(tmp_path / "second", second, gathered, Stub(page=16, ahead=1)), shards=run.shards)
+            n_kept = rest.shards.load()
+            assert n_kept > 0
+            given = replace(run.given, source=VectorSource(tmp_path / "given")) if again and run.given else None
+            found = vectorise(replace(rest, given=given), None)
+            assert (found.n_resumed, gathered.n_taken) == (n_kept, 150 if again else 0)
+            assert found.n_encoded == 300 - n_kept - gathered.n_taken
+            texts = second.read_texts_of(found.doc_ids.tolist())
+            wanted = np.array([vector_of(prepare_text(text.title, text.abstract)) for text in texts])
+            assert np.array_equal(np.concatenate(list(found.read_chunks())), wanted)
 
 
 def test_parquet_is_read_by_row_group(tmp_path: Path) -> None:

@@ -475,7 +475,8 @@ def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
 def test_a_rollback_mends_a_lost_pointer(toy: IndexFolder) -> None:
     toy.pointer.unlink()
     assert roll_back(toy, 1) == 1
-    assert len(open_index(toy.path)) == 40
+    with open_index(toy.path) as index:
+        assert len(index) == 40
 
 
 def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Add) -> None:
