@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from engine.config import Settings
 from engine.errors import ConfigError
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from engine.reindex.encoding.encoders import Choice, OpenEncoder
     from engine.scale.ranking.cluster import Cluster, ClusterSettings, Traffic
     from engine.scale.ranking.relay import Relay, RelayedCluster
+
+
+_CONNECTING = threading.Lock()
+_CLUSTERS: WeakValueDictionary[ClusterSettings, Cluster] = WeakValueDictionary()  # that open indexes use
 
 
 def open_index(
@@ -149,6 +155,23 @@ def load_cluster_settings(folder: Path) -> ClusterSettings | None:
     return ClusterSettings(settings.ray_address, storage, settings.ray_copies, cache_bytes)
 
 
+def _connect(settings: ClusterSettings) -> Cluster:
+    """Return the connection of this process to a cluster, made unless an open index uses it.
+
+    So a server that opens one generation after another connects once, and its counts go on.
+
+    Raises:
+        EngineError: as Cluster.
+    """
+    from engine.scale.ranking.cluster import Cluster
+
+    with _CONNECTING:
+        cluster = _CLUSTERS.get(settings)
+        if cluster is None:
+            _CLUSTERS[settings] = cluster = Cluster(settings)
+        return cluster
+
+
 @dataclass(slots=True)
 class _Opener:
     """Opens generations of one index over one connection, which is made on first use."""
@@ -158,12 +181,11 @@ class _Opener:
     clusters: list[Cluster | RelayedCluster] = field(default_factory=list)  # one, once connected
 
     def __call__(self, generation: Generation, before: Ranker | None) -> Ranker:
-        from engine.scale.ranking.cluster import Cluster
         from engine.scale.ranking.relay import RelayedCluster
         from engine.scale.ranking.remoteindex import RemoteIndex
 
         if not self.clusters:
-            self.clusters.append(RelayedCluster(self.settings) if self.is_relayed else Cluster(self.settings))
+            self.clusters.append(RelayedCluster(self.settings) if self.is_relayed else _connect(self.settings))
         return RemoteIndex(generation, self.clusters[0])
 
     def __reduce__(self) -> tuple[type[_Opener], tuple[ClusterSettings, bool]]:

@@ -23,7 +23,7 @@ from engine.options import Filters, Query
 from engine.query.index import Index, get_generation
 from engine.query.index import open_index as open_locally
 from engine.records.answer import Answer
-from engine.scale.opening import open_index
+from engine.scale.opening import open_index, read_traffic
 from engine.scale.ranking.cluster import Cluster
 from engine.scale.ranking.remoteindex import RemoteIndex
 from tests.conftest import SAMPLE, Lasting, add_rows
@@ -105,6 +105,17 @@ def test_every_kind_of_question_has_the_same_answer(sides: tuple[Index, Index]) 
         assert there.recall(query, IDS[:20]) == here.recall(query, IDS[:20])
     assert there.locate(Query("gout", mode="semantic"), IDS[:4]) == here.locate(Query("gout", mode="semantic"), IDS[:4])
     np.testing.assert_array_equal(there.vectors(IDS[1:6]), here.vectors(IDS[1:6]))
+
+
+def test_indexes_opened_one_after_another_share_a_connection(sides: tuple[Index, Index], folder: IndexFolder) -> None:
+    there = get_generation(sides[1]).vectors
+    before = read_traffic(there)
+    with open_index(folder.path) as later:
+        again = get_generation(later).vectors
+        assert isinstance(there, RemoteIndex) and isinstance(again, RemoteIndex)
+        assert again.cluster is there.cluster
+        traffic = read_traffic(again)
+        assert before is not None and traffic is not None and traffic.calls > before.calls > 0
 
 
 def test_a_killed_node_costs_no_answer(nodes: Any, sides: tuple[Index, Index]) -> None:
