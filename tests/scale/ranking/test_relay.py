@@ -12,8 +12,10 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -250,6 +252,56 @@ def test_a_server_that_is_stopped_is_not_waited_for(
         assert (alone.n_asked, time.monotonic() - began < 4) == (1, True)
         assert open_relay(Answering()) is None
     assert path.exists()
+
+
+def test_a_server_without_a_thread_for_a_command_takes_the_next(
+    short_cache: Path, alone: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_CONNECTIONS", 1)
+    with share(Answering()):
+        with monkeypatch.context() as full:
+            full.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+            assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+            assert alone.n_asked == 1
+        assert RelayedCluster(SETTINGS).ask(KEY, ["one"], "count")
+        assert alone.n_asked == 1
+
+
+def test_a_silent_client_loses_its_place(short_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "_SILENCE", 0.2)
+    with share(Answering()) as server, relay._connect(server._path):
+        assert server._free._value == relay._CONNECTIONS - 1
+        wait_until(lambda: server._free._value == relay._CONNECTIONS)
+
+
+def test_a_closed_server_leaves_no_thread(short_cache: Path) -> None:
+    with share(Answering()):
+        assert "relay" in [one.name for one in threading.enumerate()]
+    wait_until(lambda: "relay" not in [one.name for one in threading.enumerate()])
+
+
+def test_each_cluster_index_and_machine_has_a_place_of_its_own(
+    short_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (
+        SETTINGS,
+        replace(SETTINGS, address="h:1"),
+        replace(SETTINGS, storage="/x"),
+        replace(SETTINGS, copies=3),
+    )
+    places = {_find_path(one) for one in settings}
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert len(places | {_find_path(SETTINGS)}) == 5
+
+
+@pytest.mark.parametrize("lengths", [(relay._LARGEST + 1, 2), (2, 9)])
+def test_an_impossible_length_is_refused(lengths: tuple[int, int]) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        one.sendall(struct.pack("!QQ", *lengths))
+        one.shutdown(socket.SHUT_WR)
+        with pytest.raises(ValueError, match="impossible length"):
+            relay._receive(other)
 
 
 def test_an_announced_length_takes_no_memory() -> None:
