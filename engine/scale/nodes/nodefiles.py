@@ -74,6 +74,17 @@ class NodeFiles:
         there = self._store.list_generations()
         return number not in there and max(there, default=0) > number
 
+    def drop_generations(self, kept: Collection[int]) -> None:
+        """Remove from the cache what generations before the newest kept one have in it, except the kept ones.
+
+        Their segments stay until the cache needs the room, since later generations share them.
+        """
+        if self._store is None:
+            return
+        for number in self.folder.list_numbers():
+            if number not in kept and number < max(kept, default=0):
+                shutil.rmtree(self.folder.get_generation_path(number), ignore_errors=True)
+
     def open_segment(
         self, number: int, encoder: str, entry: SegmentEntry, used: Collection[str], *, quick: bool = True
     ) -> Segment:

@@ -41,10 +41,12 @@ class Storage:
             ConfigError: the address holds a password, or names a kind of storage that fsspec does not know.
             MissingExtraError: the library for this kind is not installed.
         """
-        if urlsplit(address).password:
-            raise ConfigError("ray.storage holds a password, expected none. Give it by the environment of each machine")
         self.address = address
         try:
+            if urlsplit(address).password:
+                raise ConfigError(
+                    "ray.storage holds a password, expected none. Give it by the environment of each machine"
+                )
             from fsspec.core import url_to_fs
 
             self._files, self._root = url_to_fs(address)

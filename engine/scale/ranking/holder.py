@@ -114,6 +114,7 @@ class Holder:
             for key in {key for key, _ in self._open} | self._manifests.keys():
                 if key not in self._kept:
                     self._close(key)
+        self._files.drop_generations({key.number for key in kept})
 
     def settle(self, shares: Mapping[GenerationKey, Sequence[str]]) -> list[str]:
         """Open the segments that this node holds, and return what is wrong with those that can't be opened.

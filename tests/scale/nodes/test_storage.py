@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.index.generations.vectors import open_part
 from engine.receipts import FileReceipt
 from engine.scale.nodes.nodefiles import NodeFiles
 from engine.scale.nodes.storage import Storage
+from engine.scale.ranking.holder import Holder, build_key
 from tests.conftest import Lasting
 
 pytest.importorskip("fsspec", reason="needs the [ray] extra: fsspec is not installed")
@@ -149,11 +151,33 @@ def test_a_cache_keeps_its_bound(generation: Generation, tmp_path: Path) -> None
     assert not node.folder.get_segment_files(first).vectors.exists()
 
 
+def test_a_cache_drops_generations_that_are_not_kept(
+    generation: Generation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, number = (tmp_path / "shared").as_uri(), generation.manifest.generation
+    Storage(address).write_generation(generation)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    holder, key = Holder(address, 10**9), build_key(generation)
+    names = [entry.name for entry in generation.manifest.segments]
+    assert holder.answer(key, names, "count")
+    folder = holder._files.folder
+    for other in (number - 1, number + 7):
+        shutil.copytree(folder.get_generation_path(number), folder.get_generation_path(other))
+    holder.drop([key])
+    assert folder.list_numbers() == [number, number + 7]  # one that is being placed is not kept yet
+    assert holder.answer(key, names, "count")
+    in_place = Holder(str(generation.path.parent.parent), 0)
+    in_place.drop([replace(key, number=number + 1)])
+    assert generation.path.exists()
+
+
 def test_an_address_that_can_not_be_used_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="holds a password, expected none"):
         Storage("s3://me:secret@host/bucket")
     with pytest.raises(ConfigError, match="ray.storage is 'tape://x': .*Expected a folder, or s3://BUCKET"):
         Storage("tape://x")
+    with pytest.raises(ConfigError, match=r"ray.storage is 's3://\[x': Invalid IPv6 URL"):
+        Storage("s3://[x")
 
 
 def test_a_node_reads_a_folder_in_place(generation: Generation, cache: Path) -> None:
