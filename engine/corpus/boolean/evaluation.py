@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.boolean.matching import Words, build_text_test, find_phrase, find_spans, list_branch
+from engine.corpus.boolean.matching import (
+    Words,
+    build_text_test,
+    find_phrase,
+    find_spans,
+    list_below_nearness,
+    list_branch,
+)
 from engine.corpus.boolean.names import select_named
 from engine.corpus.boolean.tags import WORD_FIELDS, SearchField
 from engine.corpus.boolean.tree import Expression, Kind, Line, Node, Search, SearchTerm
@@ -141,12 +148,7 @@ class _Evaluator:
         """Return the records of a line; None if nothing in it can be looked up."""
         values: dict[int, _Set | None] = {}
         expression = line.expression
-        skipped = {
-            below
-            for number, node in enumerate(expression.nodes)
-            if node.kind is Kind.NEAR
-            for below in list_branch(expression, number)[:-1]
-        }
+        skipped = list_below_nearness(expression)
         for number, node in enumerate(expression.nodes):
             if number not in skipped:
                 values[number] = self.evaluate_node(expression, number, [values.pop(part, None) for part in node.parts])

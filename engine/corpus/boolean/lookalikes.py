@@ -11,15 +11,15 @@ from engine.corpus.boolean.tokens import count_tags, fold_marks, hide_quoted
 _MOST = 3  # notes
 _SMALL = r"(?:a|an|and|the|of|in|on|at|to|or|for|from|with|by|than|was|were|is|are|between)\b"
 _NEAR = re.compile(
-    rf"(?<![\w-])(?!{_SMALL})(?P<left>[\w*]+) (?P<operator>[NW]1?[0-9]|[nw]/[0-9]{{1,2}}) (?!{_SMALL})"
+    rf"(?<![\w*-])(?!{_SMALL})(?P<left>[\w*]++) (?P<operator>[NW]1?[0-9]|[nw]/[0-9]{{1,2}}) (?!{_SMALL})"
     r"(?P<right>[\w*]+)(?![\w-])"
 )
-_BEFORE = re.compile(r"^\s*\(?\s*(?P<field>TI|AB|TS|TX|SO|AU)\s+(?P<word>[a-z][\w*-]+)")
+_BEFORE = re.compile(r"^\s*+(?:\(\s*+)?(?P<field>TI|AB|TS|TX|SO|AU)\s+(?P<word>[a-z][\w*-]+)")
 _COLON = re.compile(
     r"(?<![\w:])(?:(?P<field>ti|ab|tiab|au|author|abstract|ta|journal|mh|mesh|kw):(?P<word>[^\W\d_][\w*-]+)"
     r"|(?P<year>year):(?P<number>[0-9]{4})(?![\w:]))"
 )
-_TAG = re.compile(r"(?P<word>\w+)\[(?P<field>[A-Za-z][A-Za-z /:-]{1,30})\](?!\w)")
+_TAG = re.compile(r"(?<!\w)(?P<word>\w++)\[(?P<field>[A-Za-z][A-Za-z /:-]{1,30})\](?!\w)")
 _WILDCARD = re.compile(
     r"(?<!\w)(?P<word>[a-z]{3,}(?:[?#](?!(?:and|or|is|are|how|what|who|why|when)\b)[a-z]+|\$[0-9]?(?![\w]))[\w?#$]*)"
 )

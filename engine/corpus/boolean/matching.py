@@ -99,6 +99,16 @@ def list_branch(expression: Expression, number: int) -> list[int]:
     return sorted(found)
 
 
+def list_below_nearness(expression: Expression) -> set[int]:
+    """Return the numbers of all nodes below a NEAR, which are looked up with it."""
+    found: set[int] = set()
+    for number in reversed(range(len(expression.nodes))):  # wholes before parts
+        node = expression.nodes[number]
+        if node.kind is Kind.NEAR or number in found:
+            found.update(node.parts)
+    return found
+
+
 def _join_spans(node: Node, below: Sequence[_Spans]) -> _Spans:
     """Return the spans in which every part occurs once, with fewer than `distance` other words between them."""
     if len(below) > 2:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain, islice
 
 import numpy as np
 
+from engine.corpus.boolean.matching import list_branch
 from engine.corpus.boolean.strategy import read_search
-from engine.corpus.boolean.tree import Expression, Kind, Search
+from engine.corpus.boolean.tree import Expression, Kind, Node, Search
 from engine.corpus.words.wording import Term, Wording
 from engine.errors import UsageError
 from engine.options import FILTERS, Filters
@@ -36,7 +38,8 @@ class _Condition:
 
 def find_obstacles(snapshot: OpenGeneration, question: Question) -> tuple[Obstacle, ...]:
     """Return each condition of a question that no record meets, in its order: filters, then words."""
-    conditions = [*_list_filters(snapshot, question.query.filters), *_list_words(snapshot, question)][:_MOST]
+    all_conditions = chain(_list_filters(snapshot, question.query.filters), _list_words(snapshot, question))
+    conditions = list(islice(all_conditions, _MOST))  # each is looked up only when it is taken
     return tuple(
         Obstacle(one.name, one.text, len(one.doc_ids), _count_without(snapshot, conditions, place))
         for place, one in enumerate(conditions)
@@ -139,11 +142,18 @@ def _list_joined(expression: Expression, number: int) -> Iterator[int]:
 
 def _write_node(expression: Expression, number: int) -> str:
     """Return a node as text."""
-    node = expression.nodes[number]
+    texts: dict[int, str] = {}
+    for one in list_branch(expression, number):  # parts before wholes
+        node = expression.nodes[one]
+        texts[one] = _join_node(node, [texts[part] for part in node.parts])
+    return texts[number]
+
+
+def _join_node(node: Node, parts: Sequence[str]) -> str:
+    """Return a node as text, given the texts of its parts."""
     if node.term is not None:
         quoted = f'"{node.term.text}"' if node.term.is_quoted else node.term.text
         return replace(node.term, text=quoted).written
     if node.kind is Kind.LINE:
         return f"#{node.line}"
-    parts = [_write_node(expression, part) for part in node.parts]
     return f"NOT {parts[0]}" if node.kind is Kind.NOT else f"({f' {node.kind} '.join(parts)})"

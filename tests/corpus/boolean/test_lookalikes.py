@@ -1,6 +1,7 @@
 """What looks like search syntax in a plain question is named."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -107,3 +108,10 @@ def test_what_the_note_says_to_write_does_it(built: Built, text: str, found: set
     assert search is not None
     matched = find_matches(corpus, words, search).doc_ids.tolist()
     assert {int(records[doc_id].record_id) for doc_id in matched} == found
+
+
+@pytest.mark.parametrize("piece", [" ", "*", "\u00df", "(", "-"])
+def test_a_long_question_is_looked_through_at_once(piece: str) -> None:
+    began = time.process_time()
+    note_lookalikes(piece * 99_999 + "9")
+    assert time.process_time() - began < 5

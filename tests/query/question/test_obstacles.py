@@ -3,8 +3,11 @@
 import pytest
 
 from engine import Filters, open_index
+from engine.corpus.boolean.evaluation import Matches
+from engine.corpus.boolean.tree import Search
 from engine.index.generations.folder import IndexFolder
 from engine.options import Mode, Query
+from engine.query.opening.generation import OpenGeneration
 from engine.records.answer import Obstacle
 
 
@@ -53,6 +56,26 @@ def test_the_parts_of_a_boolean_search(toy: IndexFolder) -> None:
         assert [(one.condition, one.n_alone, one.n_without) for one in answer.obstacles] == [
             ("gout", 8, 0), ('(zebrafish OR "sea urchin"[ti])', 0, 8)
         ]  # fmt: skip
+
+
+def test_no_more_parts_are_looked_up_than_are_told(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    find, asked = OpenGeneration.find_matches, []
+
+    def count(self: OpenGeneration, search: Search) -> Matches:
+        asked.append(search)
+        return find(self, search)
+
+    monkeypatch.setattr(OpenGeneration, "find_matches", count)
+    with open_index(toy.path) as index:
+        answer = index.ask(Query(" AND ".join(f"zebra{number}" for number in range(100))))
+    assert len(answer.obstacles) == 30 and len(asked) <= 32
+
+
+def test_a_search_of_many_steps_is_written_whole(toy: IndexFolder) -> None:
+    words = [f"zebra{number}" for number in range(1_500)]
+    with open_index(toy.path) as index:
+        (found,) = index.ask(Query(" adj3 ".join(words))).obstacles
+    assert found.condition.startswith("(" * 200) and found.n_alone == 0
 
 
 def test_an_answer_with_hits_has_no_obstacles(toy: IndexFolder) -> None:
