@@ -11,7 +11,7 @@ from engine.collect.values.fields import drop_repeats
 _ISSN = re.compile(r"(\d{4})[-\u2010-\u2013]?(\d{3}[\dXx])")
 _ISBN = re.compile(r"(?:97[89])?\d{9}[\dXx]")
 _QUALIFIER = re.compile(
-    r"\W*(?:p|e|p-|e-)?(?:print|electronic|linking|online|undetermined|issn|isbn|cd-rom|)\W*", re.IGNORECASE
+    r"\W*+(?:p|e|p-|e-)?(?:print|electronic|linking|online|undetermined|issn|isbn|cd-rom|)\W*", re.IGNORECASE
 )
 _LINK_END = re.compile(r"[;,\s]")
 _NEXT_LINK = re.compile(r"[;,\s]+(?=(?:https?|ftp|file|internal-pdf)://|www\.)")
