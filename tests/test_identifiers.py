@@ -1,5 +1,6 @@
 import html
 import re
+import time
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -309,3 +310,10 @@ def test_an_id_is_read_as_it_was_printed(copied: str, printed: str) -> None:
 
 def test_two_numbers_in_two_lines_are_never_one() -> None:
     assert "\n" in find_printed_id("\uff11\uff12\n34")
+
+
+@pytest.mark.parametrize("piece", [",", ";", "+", " ", "("])
+def test_a_long_text_without_a_doi_is_read_at_once(piece: str) -> None:
+    began = time.process_time()
+    assert not list(find_dois(piece * 20_000 + "9"))
+    assert time.process_time() - began < 5
