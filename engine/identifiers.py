@@ -77,7 +77,7 @@ _SHORT_DOI = re.compile(r"10\.[0-9]{1,3}/\S+")  # no registrant has one, but peo
 _SICI = r"10\.[0-9]{4,9}/[^\s<>]{4,80}\s?<[^<>\s]{1,60}>\s?[0-9]\.[0-9]\.[A-Za-z]{2}\s?;\s?[0-9](?:-[0-9A-Za-z#])?"
 _ANY_DOI = re.compile(rf"(?:(?<![0-9A-Za-z.])|(?<=doi))(?:{_SICI}|10\.[0-9]{{4,9}}(?:\.[0-9]+)*/\S+)", re.IGNORECASE)
 _NEXT_DOI = re.compile(r"(?<![,;|+])[,;|+]++(?=\S{0,60}?\b10\.[0-9]{4,9}/)")
-_GLUED_TAG = re.compile(r"\s*[A-Z][A-Z0-9] {2}-(?: |$)")  # of the RIS lines that follow: "10.1/x  LK  - https:"
+_GLUED_TAG = re.compile(r"(?<!\s)\s*+[A-Z][A-Z0-9] {2}-(?: |$)")  # of the RIS lines that follow: "10.1/x  LK  - https:"
 _CHARACTER = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#[0-9]{1,6}|#x[0-9a-f]{1,5});", re.IGNORECASE)
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 # What follows a DOI without a blank: "[doi]", markup, a quotation mark, the query or fragment of an address.

@@ -315,5 +315,5 @@ def test_two_numbers_in_two_lines_are_never_one() -> None:
 @pytest.mark.parametrize("piece", [",", ";", "+", " ", "("])
 def test_a_long_text_without_a_doi_is_read_at_once(piece: str) -> None:
     began = time.process_time()
-    assert not list(find_dois(piece * 20_000 + "9"))
+    assert not list(find_dois("9" + piece * 100_000 + "9"))
     assert time.process_time() - began < 5

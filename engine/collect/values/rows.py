@@ -27,7 +27,7 @@ from engine.records.abstract import Entry, Remark
 _TOO_LARGE = "nested values or long lists that no field takes, left out"
 _MAX_NESTED = 1000  # characters of JSON that a nested value may have to be kept
 # Rayyan glues what follows a DOI or an address in the file that it read: "10.1/x     U2  - L699880001".
-_GLUED = re.compile(r"\s+([A-Z][A-Z0-9])\s{2}- ?")
+_GLUED = re.compile(r"(?<!\s)\s++([A-Z][A-Z0-9])\s{2}- ?")
 _PMID = re.compile(r"\bPMID\s*:\s*(\d+)", re.IGNORECASE)
 _PMCID = re.compile(r"(?<![A-Z])(?:PMC)?\s*(\d{1,9})", re.IGNORECASE)
 _NOTED_PMCID = re.compile(r"\bPMCID\s*:\s*(PMC\d+)", re.IGNORECASE)
