@@ -691,7 +691,8 @@ def describe_unknown(name: str, known: Sequence[str]) -> str:
     names |= {each: each for each in known}  # fields of the Python API, such as years, are recognised too
     near = get_close_matches(name[:80], names, 1)
     maybe = f" (did you mean {names[near[0]]}?)" if near else ""
-    return f"unknown parameter {name[:80]!r}{maybe}. Known parameters: {', '.join(known)}"
+    every = f"Known parameters: {', '.join(known)}" if known else "None is known here: leave it out"
+    return f"unknown parameter {name[:80]!r}{maybe}. {every}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from datetime import UTC, datetime
 
 
 def pluralize(n: int, noun: str) -> str:
@@ -32,3 +33,15 @@ def quote_word(word: str | os.PathLike[str]) -> str:
     ('copy.tar', "'my copy.tar'")
     """
     return shlex.quote(os.fspath(word))
+
+
+def format_moment(iso: str) -> str:
+    """Return a date and time in UTC for reading; other text is returned unchanged.
+
+    >>> format_moment("2026-03-01T12:30:05+01:00"), format_moment("soon")
+    ('2026-03-01 11:30:05 UTC', 'soon')
+    """
+    try:
+        return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return iso

@@ -132,3 +132,4 @@ def test_an_unknown_parameter_is_answered_with_the_nearest_one(name: str, meant:
         f"unknown parameter {name!r} (did you mean {meant}?). Known parameters: {', '.join(known)}"
     )
     assert "did you mean" not in describe_unknown("zzz", known)
+    assert describe_unknown("zzz", []) == "unknown parameter 'zzz'. None is known here: leave it out"

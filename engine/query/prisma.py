@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tree import Search
 from engine.corpus.words.wording import parse_wording
-from engine.phrases import pluralize
+from engine.phrases import format_moment, pluralize
 from engine.query.question.filterwords import describe_filters
 from engine.query.question.ordering import count_sorted, describe_sort
 from engine.query.question.plan import FED_BACK
@@ -49,9 +49,9 @@ def write_paragraph(record: Record) -> str:
 def list_appendix(record: Record) -> list[tuple[str, str]]:
     """Return what the search can be checked by, as pairs of name and value."""
     rows = [
-        ("Index", f"{record.index}, generation {record.generation:06d} of {_format_moment(record.generation_created)}"),
+        ("Index", f"{record.index}, generation {record.generation:06d} of {format_moment(record.generation_created)}"),
         ("Newest source file", record.newest_source),
-        ("Searched", _format_moment(record.created)),
+        ("Searched", format_moment(record.created)),
         ("Encoder", f"{record.encoder}, fingerprint {record.fingerprint}"),
         ("Reranker", f"{record.reranker}, fingerprint {record.reranker_fingerprint}" if record.reranker else ""),
         ("File of the MeSH tree", record.mesh_tree),
@@ -104,14 +104,6 @@ def _describe_database(record: Record) -> Iterator[str]:
         f"{what} {'was' if record.n_abstracts == 1 else 'were'} searched on {_format_day(record.created)} with "
         f"abstract-engine {record.engine_version}, using embeddings of the model {record.encoder}."
     )
-
-
-def _format_moment(iso: str) -> str:
-    """Return a date and time in UTC for reading; other text is returned unchanged."""
-    try:
-        return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except ValueError:
-        return iso
 
 
 def _format_day(iso: str) -> str:

@@ -686,6 +686,17 @@ def test_dark_is_dark(window: Callable[..., Page]) -> None:
     assert brightness[0] > 700 and brightness[1] < 120
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fields_have_one_look(window: Callable[..., Page], scheme: str) -> None:
+    page = window("/suggest", color_scheme=scheme)
+    fields = page.eval_on_selector_all(
+        "select, textarea", "found => found.map(one => getComputedStyle(one).backgroundColor)"
+    )
+    page.goto(page.url.replace("/suggest", "/"))
+    look = page.eval_on_selector("#q", "one => getComputedStyle(one).backgroundColor")
+    assert fields and set(fields) == {look}
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_serious(window: Callable[..., Page], scheme: str, width: int) -> None:
     paths = ("/", f"/?q={QUESTION}&year=2000-&hide=sample-008", "/?q=gout&mode=keyword&where=year+=+1700",

@@ -51,10 +51,25 @@ def format_readings(
 def _name_rows(readings: Sequence[FileReading], most: int | None) -> list[tuple[str, FileCounts]]:
     """Return the first files with their counts and, in one row, the others."""
     n = most if most is not None and len(readings) > most + 1 else len(readings)
-    rows = [(reading.file, reading.counts) for reading in readings[:n]]
+    names = _tell_apart(readings)
+    rows = [(name, reading.counts) for name, reading in zip(names[:n], readings[:n], strict=True)]
     if rest := readings[n:]:
         rows.append((f"{pluralize(len(rest), 'other file')}", _add_up(rest)))
     return rows
+
+
+def _tell_apart(readings: Sequence[FileReading]) -> list[str]:
+    """Return the names of files, with as many folders before a name as tell files of one name apart."""
+    paths = [reading.path.replace("\\", "/").split("/") for reading in readings]
+    alike: dict[str, set[tuple[str, ...]]] = {}
+    for parts in paths:
+        alike.setdefault(parts[-1], set()).add(tuple(parts))
+    names = []
+    for reading, parts in zip(readings, paths, strict=True):
+        others = alike[parts[-1]]
+        n = next((n for n in range(1, len(parts)) if len({each[-n:] for each in others}) == len(others)), len(parts))
+        names.append(reading.file.replace(parts[-1], "/".join(parts[-n:])))
+    return names
 
 
 def _format_rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from engine import __version__
-from engine.phrases import pluralize
+from engine.phrases import format_moment, pluralize
 from engine.serve.http.limits import MAX_IDS, MAX_TEXT
 from engine.serve.http.prefix import link
 
@@ -42,6 +42,7 @@ def _get_environment() -> Environment:
     environment.filters["grouped"] = "{:,}".format
     environment.filters["number"] = "{:06d}".format
     environment.filters["pluralize"] = pluralize
+    environment.filters["moment"] = format_moment
     environment.globals |= {"version": __version__, "max_text": MAX_TEXT, "max_ticks": MAX_IDS, "link": link}
     environment.globals["has_review"] = _HAS_REVIEW.get
     return environment

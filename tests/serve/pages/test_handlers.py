@@ -387,7 +387,7 @@ def test_the_status_page_says_what_is_served(client: TestClient, index: Index) -
     shown = page(client, "/status")
     assert texts(shown, "//h2") == ["toy", "old"]
     fields = dict(zip(texts(shown, "(//section)[1]//dt"), texts(shown, "(//section)[1]//dd"), strict=True))
-    assert fields["Generation"] == f"000003 of {index.manifest.created}"
+    assert fields["Generation"] == f"000003 of {index.manifest.created[:19].replace('T', ' ')} UTC"
     assert fields["Records"] == "46" and fields["Newest source"] == "rows.jsonl"
     assert fields["Retracted"].startswith(f"{index.manifest.counts.retracted}, ")
     assert fields["Encoder"].startswith("toy-model: 32 dimensions")
