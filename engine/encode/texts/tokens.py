@@ -69,6 +69,7 @@ class TextTokenizer:
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
         self._max_length = max_length
+        self._counter: Tokenizer | None = None  # the same without truncation, for very long texts
         self.n_special: int = self.tokenizer.num_special_tokens_to_add(is_pair=False)
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
@@ -88,13 +89,22 @@ class TextTokenizer:
             first, *others = _split_blocks(text, size)
             row, n = self._encode(first)
             if n > self._max_length:  # so nothing that follows can change the ids
-                return row, n + sum(max(0, self._encode(each)[1] - self.n_special) for each in others)
+                return row, n + sum(map(self._count_words, others))
         return self._encode(text)
 
     def _encode(self, text: str) -> tuple[list[int], int]:
         """Return the ids of a text and its number of tokens before truncation, all read at once."""
         encoding = self.tokenizer.encode(text)
         return encoding.ids, self._count_tokens([len(e.ids) for e in (encoding, *encoding.overflowing)])
+
+    def _count_words(self, block: str) -> int:
+        """Count the tokens of a block, without special ones; faster than to encode what is cut."""
+        if self._counter is None:
+            counter = Tokenizer.from_str(self.tokenizer.to_str())
+            counter.no_truncation()
+            self._counter = counter
+        (encoding,) = self._counter.encode_batch_fast([block], add_special_tokens=False)
+        return len(encoding)
 
     def _count_tokens(self, pieces: Sequence[int]) -> int:
         """Count the tokens of a text that was cut into pieces, each with its special tokens; 0 if it has no words."""

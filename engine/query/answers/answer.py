@@ -11,7 +11,7 @@ import numpy as np
 from engine.errors import CorruptError
 from engine.options import Filters, Query
 from engine.phrases import pluralize
-from engine.query.answers.explanation import explain_hits
+from engine.query.answers.explanation import explain_hits, note_long_abstracts
 from engine.query.answers.grouping import count_groups
 from engine.query.answers.verdict import judge_answer
 from engine.query.opening.generation import OpenGeneration
@@ -113,6 +113,7 @@ def _build_answer(
         explained = explain_hits(snapshot, question, found.vector, chosen[:n_explained], hits[:n_explained])
         if len(hits) > n_explained:
             notes = [*notes, f"only the first {n_explained} hits are explained"]
+        notes = [*notes, *note_long_abstracts(explained)]
         hits = explained + hits[n_explained:]
     groups, cut = count_groups(snapshot, question, found, chosen)
     order = note_sorted(query, question.n_sorted, found.n_qualified)

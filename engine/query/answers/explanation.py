@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from engine.corpus.words.keywords import Occurrences, find_occurrences
 from engine.deadline import CURRENT
 from engine.encode.models.recipe import clean_text
-from engine.encode.texts.sentences import split_sentences
+from engine.encode.texts.sentences import MOST_READ, split_beginning
+from engine.phrases import pluralize
 from engine.query.opening.generation import EncodedSentences, OpenGeneration
 from engine.query.question.plan import Question
 from engine.query.ranks.ranking import Candidate
@@ -42,6 +43,13 @@ def explain_hits(
     return [replace(hit, why=one) for hit, one in zip(hits, why, strict=True)]
 
 
+def note_long_abstracts(hits: Iterable[Hit]) -> Iterator[str]:
+    """Yield a note on explained hits whose abstract is so long that only sentences of its beginning are compared."""
+    n_long = sum(hit.why is not None and len(hit.abstract) > MOST_READ for hit in hits)
+    if n_long:
+        yield f"the nearest sentences of {pluralize(n_long, 'abstract')} are of the first {MOST_READ:,} characters only"
+
+
 def _find_nearest_sentences(
     snapshot: OpenGeneration, vector: Vectors, doc_ids: Sequence[int], abstracts: Sequence[str]
 ) -> list[tuple[Sentence, ...]]:
@@ -59,11 +67,12 @@ def encode_sentences(
 ) -> list[EncodedSentences]:
     """Return the encoded sentences of each abstract; those of records explained lately are not encoded again.
 
-    Sentences are encoded in batches, as records are; a sentence that the encoder can't read is left out.
+    Of a very long abstract, only those of its beginning are encoded. Sentences are encoded in batches, as records are;
+    a sentence that the encoder can't read is left out.
     """
     known = {doc_id: kept for doc_id in doc_ids if (kept := snapshot.sentences.get(doc_id)) is not None}
     new = {doc_id: text for doc_id, text in zip(doc_ids, abstracts, strict=True) if doc_id not in known}
-    spans = [(doc_id, span) for doc_id, text in new.items() for span in split_sentences(text)]
+    spans = [(doc_id, span) for doc_id, text in new.items() for span in split_beginning(text)]
     texts = [clean_text(new[doc_id][start:end]) for doc_id, (start, end) in spans]
     encoder = snapshot.get_encoder()
     from engine.encode.execution.encoder import encode_checked

@@ -9,7 +9,7 @@ from functools import lru_cache
 from engine.corpus.words.folding import get_stemmer, split_words
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import Wording
-from engine.encode.texts.sentences import split_sentences
+from engine.encode.texts.sentences import MOST_READ, split_sentences
 
 BEST = 10  # hits that are looked at
 _SHORTEST = 5  # letters of a word that may be misspelt
@@ -92,7 +92,7 @@ def weigh_words(words: WordIndex, wording: Wording) -> WordWeights:
 
 
 def measure_evidence(words: WordWeights, hits: Iterable[tuple[float, str, str]]) -> Evidence:
-    """Measure the evidence of hits (cosine, title, abstract) of a question."""
+    """Measure the evidence of hits (cosine, title, abstract); of a very long text, only the beginning is read."""
     long: dict[str, list[str]] = {}  # unknown stems that may be misspelt, by their first letters
     for one in words.unknown:
         if len(one) >= _SHORTEST:
@@ -104,7 +104,7 @@ def _measure_hit(
     words: WordWeights, long: Mapping[str, Sequence[str]], cosine: float, title: str, abstract: str
 ) -> HitEvidence:
     """Measure the evidence of one hit."""
-    parts, stems = _split_record(title, abstract)
+    parts, stems = _split_record(title[:MOST_READ], abstract[:MOST_READ])
     forms, total = _find_forms(words, long, stems), words.total
     shares = [_sum_held(words, total, forms, part) for part in parts]
     return HitEvidence(cosine, _sum_held(words, total, forms, stems), shares[0], max(shares))

@@ -12,7 +12,7 @@ from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.encode.execution.encoder import Encoder, encode_checked
 from engine.encode.models.recipe import clean_text
-from engine.encode.texts.sentences import split_sentences
+from engine.encode.texts.sentences import MOST_READ, split_sentences
 from engine.index.search.parts import SegmentedIndex
 from engine.options import MODES, Mode
 from engine.query.answers.verdict import VERSION, compute_strength
@@ -86,9 +86,10 @@ def _draw_sentences(corpus: Corpus, doc_ids: DocIds) -> list[_Probe]:
 
 def _choose_text(row: Abstract) -> str:
     """Return the last sentence of an abstract, or the title if it has no two sentences."""
-    spans = split_sentences(row.abstract)
+    abstract = row.abstract[-MOST_READ:]
+    spans = split_sentences(abstract)
     start, end = spans[-1] if len(spans) > 1 else (0, 0)
-    return clean_text(row.abstract[start:end]) or clean_text(row.title) or clean_text(row.abstract)
+    return clean_text(abstract[start:end]) or clean_text(row.title) or clean_text(row.abstract)
 
 
 def _search_probes(parts: SearchedParts, probes: Sequence[_Probe], encoder: Encoder) -> list[_Found]:

@@ -72,6 +72,13 @@ def test_a_very_long_text_is_read_in_blocks_with_the_same_result(model_folder: P
             sizes.append(len(text))
             return plain.encode(text)
 
+        def encode_batch_fast(self, texts: list[str], **options: bool) -> object:
+            sizes.extend(map(len, texts))
+            return counter.encode_batch_fast(texts, **options)
+
+    counter = Tokenizer.from_str(plain.to_str())
+    counter.no_truncation()
+    tokenizer._counter = Watched()  # type: ignore[assignment]
     tokenizer.tokenizer = Watched()  # type: ignore[assignment]
     found = tokenizer.tokenise(["short", text])
     assert found.get_row(1).tolist() == expected.ids
@@ -79,6 +86,21 @@ def test_a_very_long_text_is_read_in_blocks_with_the_same_result(model_folder: P
     assert sum(sizes) == len("short") + len(text) and max(sizes) <= 65_536
     for strange in ("x" * 200_000, " " * 200_000, " " * 200_000 + "gout"):  # one word, none, and a late one
         assert tokenizer.tokenise([strange]).get_row(0).tolist() == plain.encode(strange).ids
+
+
+def test_what_is_cut_of_a_very_long_text_is_counted_without_being_kept(model_folder: Path) -> None:
+    tokenizer, text = (
+        TextTokenizer(model_folder / "tokenizer.json", 64),
+        "Knee pain (gout), \u00e9t\u00e9 2\u00b5g.  " * 9000,
+    )
+    whole = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
+    whole.no_truncation()
+    whole.no_padding()
+    kept: list[str] = []
+    encode = tokenizer._encode
+    tokenizer._encode = lambda block: kept.append(block) or encode(block)  # type: ignore[method-assign,func-returns-value]
+    assert tokenizer.tokenise([text]).n_tokens.tolist() == [len(whole.encode(text).ids)]
+    assert len(kept) == 1 and len(kept[0]) <= 65_536
 
 
 def test_not_a_tokenizer_is_refused(tmp_path: Path) -> None:

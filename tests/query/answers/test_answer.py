@@ -433,6 +433,22 @@ def _stub_encoder(encoder: Encoder, encode: Callable[[list[str]], object]) -> Si
     return SimpleNamespace(identity=encoder.identity, encode=encode, encode_queries=encode)
 
 
+def test_of_a_very_long_abstract_the_beginning_is_explained(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_index(toy.path) as index:
+        query = Query("gout", explain=True, top_k=40)
+        assert not any("nearest sentences" in note for note in index.ask(query).notes)
+        most = sorted(len(hit.abstract) for hit in index.ask(query).hits)[-1] - 1
+    monkeypatch.setattr("engine.encode.texts.sentences.MOST_READ", most)
+    monkeypatch.setattr("engine.query.answers.explanation.MOST_READ", most)
+    with open_index(toy.path) as index:
+        answer = index.ask(query)
+        n_long = sum(len(hit.abstract) > most for hit in answer.hits)
+        of = "1 abstract" if n_long == 1 else f"{n_long} abstracts"
+        assert f"the nearest sentences of {of} are of the first {most} characters only" in answer.notes
+        ends = [sentence.span[1] for hit in answer.hits if hit.why for sentence in hit.why.sentences]
+        assert max(ends) <= most
+
+
 def test_sentences_explained_lately_are_not_encoded_again(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_index(toy.path) as index:
         few = index.ask(Query("gout", explain=True, top_k=3))

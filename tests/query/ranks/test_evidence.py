@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.corpus.words.folding import split_words
 from engine.corpus.words.wordindex import STEMS, WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.corpus.words.wordwriter import write_words
@@ -66,6 +67,19 @@ def test_the_share_of_one_sentence() -> None:
     texts = ("Knees hurt. So does gout.", "We saw gout in the knee. It hurts.")
     evidence = measure_evidence(HALF, [(0.5, "", text) for text in texts])
     assert [(hit.share, hit.sentence_share) for hit in evidence.hits] == [(1.0, 0.75), (1.0, 1.0)]
+
+
+def test_of_a_very_long_text_the_beginning_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    split: list[int] = []
+
+    def record(part: str) -> list[str]:
+        split.append(len(part))
+        return split_words(part)
+
+    monkeypatch.setattr("engine.query.ranks.evidence.split_words", record)
+    evidence = measure_evidence(HALF, [(0.5, "", "We saw gout. " + "No more of it. " * 100_000)])
+    assert evidence.hits[0].sentence_share == 0.75
+    assert sum(split) <= 100_000
 
 
 def test_nothing_to_measure() -> None:
