@@ -75,6 +75,9 @@ def test_news_that_nobody_reads_reaches_the_command(
 def test_exit_codes_tell_cron_what_happened(engine: Run, toy: IndexFolder, add: Callable[..., Report]) -> None:
     bad = engine("watch", "add", "bad", "(gout[tiab] AND")
     assert bad.returncode == 2 and not (toy.path / "index.toml").exists()
+    unnamed = engine("watch", "add", "g<x>", "gout")
+    assert unnamed.returncode == 2 and "'g<x>' can't be the name of a watch" in unnamed.stderr
+    assert "index.toml" not in unnamed.stderr
     (toy.path / "index.toml").write_text('[[watch]]\nname = "bad"\nquestion = "(gout[tiab] AND"\n')
     assert engine("watch", "add", "zorb", "zorbing", "--mode", "keyword").returncode == 0
     assert engine("watch", "add", "zorb", "zorbing").returncode == 1

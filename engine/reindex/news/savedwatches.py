@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from engine.config import SavedQuestion, Settings, read_watches
@@ -65,17 +66,30 @@ def add_watch(folder: IndexFolder, index: Index, entry: dict[str, Any], since: s
 
     Raises:
         ConfigError: there is one of this name, or index.toml can't be changed safely.
-        UsageError: the question is not valid, or since is no such generation or date.
+        UsageError: the name or the question is not valid, or since is no such generation or date.
         LockedError: another process changes the saved questions, or answers them.
     """
     path = folder.path / _FILE
-    (watch,) = read_watches([entry], path)
+    watch = _read_entry(entry, path)
     index.ask(watch.query, judged=False)  # an invalid question is refused now
     with _open_watches(folder) as watches:
         if watch.name in [one.name for one in watches]:
             again = f"Remove it first: engine watch remove {watch.name}"
             raise ConfigError(f"{path} has a [[watch]] {watch.name!r} already. {again}")
         return _begin_watch(folder, watch, entry, since) or 0
+
+
+def _read_entry(entry: dict[str, Any], path: Path) -> SavedQuestion:
+    """Return the question of an entry that is to be saved.
+
+    Raises:
+        UsageError: its name, a key or a value is not valid.
+    """
+    try:
+        (watch,) = read_watches([entry], path)
+    except ConfigError as err:  # which would be the fault of the file if it stood there
+        raise UsageError(str(err).removeprefix(f"{path}: ")) from err
+    return watch
 
 
 def _begin_watch(folder: IndexFolder, watch: SavedQuestion, entry: dict[str, Any], since: str | None) -> int | None:
@@ -95,10 +109,7 @@ def keep_watch(folder: IndexFolder, index: Index, entry: dict[str, Any]) -> bool
         ConfigError: index.toml can't be changed safely.
     """
     path = folder.path / _FILE
-    try:
-        (watch,) = read_watches([entry], path)
-    except ConfigError as err:
-        raise UsageError(str(err).removeprefix(f"{path}: ")) from None
+    watch = _read_entry(entry, path)
     index.ask(watch.query, judged=False)  # an invalid question is refused now
     with _open_watches(folder) as watches:
         before = next((one for one in watches if one.name == watch.name), None)

@@ -77,7 +77,7 @@ def test_whoever_changes_the_questions_waits_for_no_other(toy: IndexFolder) -> N
 
 def test_a_question_that_is_not_valid_leaves_no_trace(toy: IndexFolder, engine: Run) -> None:
     before = sorted(path.name for path in toy.path.iterdir())
-    assert engine("watch", "add", "a/b", "gout", "-i", toy.name).returncode == 1
+    assert engine("watch", "add", "a/b", "gout", "-i", toy.name).returncode == 2
     assert engine("watch", "add", "gout", "gout", "--since", "never", "-i", toy.name).returncode == 2
     assert [name for name in sorted(path.name for path in toy.path.iterdir()) if name not in before] in (
         [],
