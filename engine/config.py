@@ -167,7 +167,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return {}
     except OSError as err:
         raise ConfigError(f"{path} can't be read: {err.strerror}") from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+    except UnicodeDecodeError as err:  # as from PowerShell, or an old editor
+        raise ConfigError(f"{path} is not UTF-8 (byte {err.start + 1}). Save it with the encoding UTF-8") from err
+    except tomllib.TOMLDecodeError as err:
         raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
     known = {option.key for option in SETTINGS} | {"sources", "watch"}
     tables = {k: v for k, v in content.items() if isinstance(v, dict) and k not in ("sources", "watch")}

@@ -125,9 +125,12 @@ def test_a_variable_that_is_no_number_is_refused_by_name(folder: Path, monkeypat
         Settings.load(folder)
 
 
-def test_bytes_that_are_not_utf8_are_refused(folder: Path) -> None:
-    (folder / "index.toml").write_bytes(b"model = '\xff'")
-    with pytest.raises(ConfigError, match="is not TOML"):
+@pytest.mark.parametrize(("encoding", "place"), [("latin-1", 10), ("utf-16", 1)])
+def test_another_encoding_than_utf8_is_named(folder: Path, encoding: str, place: int) -> None:
+    (folder / "index.toml").write_bytes("model = '\u00ff'".encode(encoding))
+    with pytest.raises(
+        ConfigError, match=rf"index.toml is not UTF-8 \(byte {place}\). Save it with the encoding UTF-8"
+    ):
         Settings.load(folder)
 
 

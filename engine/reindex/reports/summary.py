@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from engine.records.generation import Counts, Encoding, FileReading, Manifest
 from engine.reindex.generation.order import Report
 from engine.reindex.reports.filetable import build_readings, format_readings
 from engine.reindex.reports.forecast import NextRun, estimate_run
+
+_MOST_NAMED = 8  # generations in one line
 
 
 def summarise_report(name: str, report: Report) -> Iterator[str]:
@@ -97,6 +99,14 @@ def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
     return {"index": folder.path.name, "path": str(folder.path), "generations": folder.list_numbers()} | content
 
 
+def _list_generations(numbers: Sequence[int]) -> str:
+    """Return the numbers of generations for a line: of many, how many there are, and the first and last."""
+    names = [f"{number:06d}" for number in numbers]
+    if len(names) > _MOST_NAMED:
+        return f"{len(names)}, from {names[0]} to {names[-1]}"
+    return ", ".join(names) or "none"
+
+
 def format_status(folder: IndexFolder) -> Iterator[str]:
     """Yield the lines of a description of the current generation."""
     generation = folder.open_current(quick=True)
@@ -104,10 +114,10 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
     counts = manifest.counts
     sizes = _list_sizes(generation)
     n_bytes = sum(n for _, n in sizes)
-    others = [f"{n:06d}" for n in folder.list_numbers() if n != manifest.generation]
+    others = _list_generations([n for n in folder.list_numbers() if n != manifest.generation])
     title = f"generation {manifest.generation:06d} of {manifest.created}"
     yield f"{folder.path.name}: {title}, {pluralize(counts.abstracts, 'abstract')}"
-    yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
+    yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {others})"
     yield f"  encoder: {_format_encoder(manifest)}"
     yield from (f"    {line}" for line in _describe_texts(manifest.encoder))
     if manifest.encodings:
