@@ -128,7 +128,7 @@ def fold_marks(text: str) -> str:
 def has_nearness(text: str) -> bool:
     """Return whether a proximity operator stands between two words of a text with plain marks: hip NEAR pain.
 
-    In a text that is all in capitals, NEAR and NEXT are words. N3 and W3 are not told from the names of stages.
+    In a text that is all in capitals, NEAR and NEXT are words. N3 and W3 do not count, since stages have such names.
     """
     open_text = hide_quoted(text)
     return any(not match["capital"] or not text.isupper() for match in _NEAR_ALONE.finditer(open_text))
