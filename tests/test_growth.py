@@ -1,9 +1,12 @@
-"""A night costs what changed, not what is stored: bytes written and read beside an index ten times as large.
+"""What costs grow with: a night with what changed, not with what is stored; memory hardly with a long abstract.
 
 Bytes of system calls depend on no load, no cache and no machine.
 """
 
+import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 
 from engine.index.generations.folder import IndexFolder
 from engine.reindex.generation.order import Report
-from tests.conftest import CURRENT, ROOT, SAMPLE, TOY_MODEL, Command
+from tests.conftest import CURRENT, ROOT, SAMPLE, TOY_MODEL, Command, command_environment
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import bench_scale
@@ -81,3 +84,28 @@ def test_a_kept_generation_takes_little_beside_what_changed(toy: IndexFolder, ad
         sizes.append(count_bytes(toy))
     assert len(toy.list_numbers()) == 18
     assert (sizes[-1] - sizes[0]) / 16 <= 70_000
+
+
+def index_abstract(folder: Path, name: str, abstract: str) -> float:
+    """Index one abstract in passages, in a process of its own, and return the most memory that it had in use, in MB."""
+    source = folder / f"{name}.jsonl"
+    source.write_text(json.dumps({"id": "1", "title": "Gout", "abstract": abstract}), encoding="utf-8")
+    command = [sys.executable, "-m", "engine", "index", str(source), "-i", name]
+    process = subprocess.Popen(
+        [*command, "-m", str(TOY_MODEL), "--recipe", "passages"], env=command_environment(folder), cwd=folder
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+@pytest.mark.slow
+def test_a_long_abstract_in_passages_takes_little_memory(tmp_path: Path) -> None:
+    index_abstract(tmp_path, "first", "Gout hurts.")  # exports the encoder, which takes far more
+    for name in ("short", "long"):
+        (tmp_path / "indexes" / name).mkdir()
+        shutil.copytree(tmp_path / "indexes" / "first" / "encoders", tmp_path / "indexes" / name / "encoders")
+    abstract = "Colchicine and low doses of steroids were compared in patients with flares of gout. " * 12_000
+    short, long = index_abstract(tmp_path, "short", "Gout hurts."), index_abstract(tmp_path, "long", abstract)
+    assert (long - short) * 1e6 / len(abstract) < 150

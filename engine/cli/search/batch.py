@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_target, open_whole
 from engine.options import Query
+from engine.phrases import pluralize
 from engine.query.batches import answer_each, split_pages
 from engine.query.question.queryfile import read_queries
 from engine.records.answer import Answer
@@ -50,7 +51,8 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
             raise UsageError(f"{source} has no query. Expected lines of id, tab, text, or JSON with id and text")
     for note in list(notes)[:_NOTES]:
         say(note, err=True)
-    say(f"{n_queries:,} queries, {n_hits:,} hits to {target}", err=True)
+    answered = "1 query" if n_queries == 1 else f"{n_queries:,} queries"
+    say(f"{answered}, {pluralize(n_hits, 'hit')} to {target}", err=True)
 
 
 def _check_batch_target(query: Query, out: Output) -> Path:

@@ -14,6 +14,7 @@ from engine.cli.frame.options import build_setting_option, index_options
 from engine.cli.upkeep.build import guard_writing
 from engine.config import Config, Settings
 from engine.errors import EncoderError
+from engine.phrases import pluralize
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
@@ -169,7 +170,9 @@ def _report(name: str, promotion: Promotion) -> None:
     for line in _format_verdict(promotion.verdict):
         say(line)
     if promotion.report is not None:
-        made = f"generation {promotion.report.generation}, {promotion.report.counts.encoded:,} records encoded"
+        made = (
+            f"generation {promotion.report.generation}, {pluralize(promotion.report.counts.encoded, 'record')} encoded"
+        )
         say(f"{name} has a new encoder: {made}. To undo: engine rollback -i {name}")
     elif promotion.verdict.is_passed:
         say("passed; nothing was changed (--dry-run)")

@@ -250,7 +250,11 @@ def _train_reranker(config: Config, settings: TrainingSettings, hold_out: tuple[
             f"{len(groups.train):,} of {pluralize(groups.n_pairs, 'pair')} from {pluralize(pairs.n_records, 'record')}",
             err=True,
         )
-        say(f"{groups.n_held_out:,} records held out, {groups.n_short:,} pairs without enough negatives", err=True)
+        say(
+            f"{pluralize(groups.n_held_out, 'record')} held out, "
+            f"{pluralize(groups.n_short, 'pair')} without enough negatives",
+            err=True,
+        )
         sources = TrainingSources((describe_index(index),), _hash_files(hold_out))
         written = train_reranker(groups, sources, settings, shown, lambda text: say(text, err=True))
     steps = pluralize(written.steps, "step")

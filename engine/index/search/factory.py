@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from engine.errors import ConfigError
 from engine.index.search.layout import FACTORY
+from engine.phrases import pluralize
 
 AUTO = "auto"
 _EXACT_BELOW = 1_000_000  # vectors; an exhaustive scan of this many takes 0.1 s on one core
@@ -75,10 +76,10 @@ def choose_factory(
             raise ConfigError(f"factory {requested!r} has more lists than there are abstracts ({n:,}). Use {AUTO!r}")
         return factory, "as index.toml says"
     if in_passages:
-        return Factory(), f"{n:,} abstracts in passages: every vector is compared"
+        return Factory(), f"{pluralize(n, 'abstract')} in passages: every vector is compared"
     was_ivf = current is not None and not current.exact
     if n < (_EXACT_BELOW // 2 if was_ivf else _EXACT_BELOW):
-        return Factory(), f"{n:,} abstracts, fewer than {_EXACT_BELOW:,}: every vector is compared"
+        return Factory(), f"{pluralize(n, 'abstract')}, fewer than {_EXACT_BELOW:,}: every vector is compared"
     n_lists = choose_n_lists(n)
     reason = f"{n:,} abstracts, {_EXACT_BELOW:,} or more: candidates by compressed codes, then exact scores"
     if current is not None and was_ivf and n_lists / 2 <= current.n_lists <= n_lists * 2:

@@ -15,6 +15,7 @@ _OFFERED = 3  # forms, at most
 _EACH = 2  # of one abbreviation
 _SHORTEST, _LONGEST = 2, 10  # characters of a short form
 _ALIKE = 3  # first letters of each word, by which two long forms are one: "osteoarthritis" and "osteoarthrosis"
+_READ = 2000  # characters before a short form that are read; fifteen words, the most that matter, take far fewer
 _CAPITALS = 2  # of it, at least: "(see Methods)" defines nothing
 _AFTER = re.compile(r"\(\s*([^\s()\[\];,:]+)\s*[);,:]")  # "systemic lupus erythematosus (SLE)"
 _PLURAL = re.compile(r"(?<=[A-Z]{2})s\b")  # "RCTs"
@@ -75,7 +76,7 @@ def _list_definitions(*texts: str) -> Iterator[tuple[str, str]]:
         for match in _AFTER.finditer(text):
             if _is_short_form(match[1]):
                 n = _limit_words(match[1])
-                before = text[: match.start()].rsplit(None, n)[-n:]
+                before = text[max(0, match.start() - _READ) : match.start()].rsplit(None, n)[-n:]
                 if long := _find_long_form(match[1], " ".join(before)):
                     yield match[1], long
         for match in _BEFORE.finditer(text):

@@ -34,6 +34,7 @@ from starlette.concurrency import run_in_threadpool
 from engine import __version__
 from engine.errors import EngineError, UsageError
 from engine.options import Query
+from engine.phrases import pluralize
 from engine.query.index import Index
 from engine.serve.api.bodies import build_answer_body, build_record_body, build_suggestion_body
 from engine.serve.api.handlers import SIMILAR, SUGGEST, list_pairs
@@ -247,5 +248,7 @@ def _call(shelf: Shelf, name: str, arguments: Mapping[str, Any]) -> CallToolResu
 
 def describe(shelf: Shelf) -> str:
     """Return the instructions for assistants, with the names and sizes of the indexes."""
-    sizes = [f"{name} ({shelf.get_index(name).manifest.counts.abstracts:,} abstracts)" for name in shelf.names]
+    sizes = [
+        f"{name} ({pluralize(shelf.get_index(name).manifest.counts.abstracts, 'abstract')})" for name in shelf.names
+    ]
     return f"{ABOUT} Indexes: {', '.join(sizes)}."

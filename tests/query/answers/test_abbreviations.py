@@ -51,6 +51,20 @@ def test_the_first_letter_begins_a_word() -> None:
 LUPUS = "Patients with systemic lupus erythematosus (SLE) were seen."
 
 
+def test_a_long_text_is_not_copied_for_each_definition() -> None:
+    copied = []
+
+    class Text(str):
+        def __getitem__(self, key: object) -> str:
+            part = super().__getitem__(key)  # type: ignore[index]
+            copied.append(len(part))
+            return part
+
+    text = "Systemic lupus erythematosus (SLE) was found. " * 1000
+    assert set(_list_definitions(Text(text))) == {("SLE", "Systemic lupus erythematosus")}
+    assert len(copied) == 1000 and max(copied) <= 2000
+
+
 def test_the_form_that_the_question_lacks_is_offered() -> None:
     long = "systemic lupus erythematosus"
     assert find("SLE in pregnancy", LUPUS) == find("sle?", LUPUS) == [("SLE", long, long)]
