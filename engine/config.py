@@ -155,22 +155,43 @@ class Settings(IndexSettings):
         return Settings(file=path, **values, origins=tuple(origins))
 
 
+def read_toml_text(path: Path) -> str:
+    """Return the text of an index.toml with its line ends, without the mark with which Windows editors begin a file.
+
+    It is empty if there is no file.
+
+    Raises:
+        ConfigError: it can't be read, or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except OSError as err:
+        raise ConfigError(f"{path} can't be read: {err.strerror}") from err
+    except UnicodeDecodeError as err:  # as from PowerShell, or an old editor
+        raise ConfigError(f"{path} is not UTF-8 (byte {err.start + 1}). Save it with the encoding UTF-8") from err
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """Return the content of an index.toml, whose path is for the message of an error.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     """Return the content of an index.toml; empty if there is no file.
 
     Raises:
         ConfigError: it can't be read, is not TOML, or has an unknown key.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors begin files with a mark
-    except FileNotFoundError:
-        return {}
-    except OSError as err:
-        raise ConfigError(f"{path} can't be read: {err.strerror}") from err
-    except UnicodeDecodeError as err:  # as from PowerShell, or an old editor
-        raise ConfigError(f"{path} is not UTF-8 (byte {err.start + 1}). Save it with the encoding UTF-8") from err
-    except tomllib.TOMLDecodeError as err:
-        raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
+    content = parse_toml(read_toml_text(path), path)
     known = {option.key for option in SETTINGS} | {"sources", "watch"}
     tables = {k: v for k, v in content.items() if isinstance(v, dict) and k not in ("sources", "watch")}
     given = {f"{k}.{inner}" for k, v in tables.items() for inner in v}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.config import read_watches
+from engine.config import parse_toml, read_toml_text, read_watches
 from engine.errors import ConfigError
 from engine.index.files.durable import replace_text
 
@@ -22,7 +21,7 @@ def add_table(path: Path, entry: Mapping[str, object]) -> None:
     Raises:
         ConfigError: there is one of this name, or the file is not TOML.
     """
-    text = _read(path)
+    text = read_toml_text(path)
     _replace(path, *_append(path, text, entry))
 
 
@@ -32,7 +31,7 @@ def change_table(path: Path, entry: Mapping[str, object]) -> None:
     Raises:
         ConfigError: there is none, or it can't be separated from the text around it.
     """
-    text = _read(path)
+    text = read_toml_text(path)
     _replace(path, *_append(path, _cut(path, text, str(entry["name"])), entry))
 
 
@@ -42,7 +41,7 @@ def _append(path: Path, text: str, entry: Mapping[str, object]) -> tuple[str, di
     Raises:
         ConfigError: there is one of this name, or the text is not TOML.
     """
-    content = _parse(text, path)
+    content = parse_toml(text, path)
     entry = {key: list(value) if isinstance(value, tuple) else value for key, value in entry.items()}
     before = content.get("watch", [])
     entries = before if isinstance(before, list) else []
@@ -60,9 +59,9 @@ def remove_table(path: Path, name: str) -> None:
     Raises:
         ConfigError: there is none, or it can't be separated from the text around it.
     """
-    text = _read(path)
+    text = read_toml_text(path)
     fresh = _cut(path, text, name)
-    _replace(path, fresh, _parse(fresh, path))
+    _replace(path, fresh, parse_toml(fresh, path))
 
 
 def _cut(path: Path, text: str, name: str) -> str:
@@ -71,7 +70,7 @@ def _cut(path: Path, text: str, name: str) -> str:
     Raises:
         ConfigError: there is none, or it can't be separated from the text around it.
     """
-    content = _parse(text, path)
+    content = parse_toml(text, path)
     names = [watch.name for watch in read_watches(content.get("watch", []), path)]
     if name not in names:
         found = ", ".join(names) or "none"
@@ -83,40 +82,16 @@ def _cut(path: Path, text: str, name: str) -> str:
     first = headers[names.index(name)]
     after = (n for n in range(first + 1, len(lines)) if _ANY_HEADER.fullmatch(lines[n].rstrip("\r\n")))
     last = next(after, len(lines))
-    kept = [entry for entry, one in zip(content["watch"], names, strict=True) if one != name]  # type: ignore[call-overload]
+    kept = [entry for entry, one in zip(content["watch"], names, strict=True) if one != name]
     wanted = {**content, "watch": kept} if kept else {key: value for key, value in content.items() if key != "watch"}
     fresh = "".join(lines[:first] + lines[last:])
     try:
-        is_same = _parse(fresh, path) == wanted
+        is_same = parse_toml(fresh, path) == wanted
     except ConfigError as err:
         raise ConfigError(_explain(path, name)) from err
     if not is_same:
         raise ConfigError(_explain(path, name))
     return fresh
-
-
-def _read(path: Path) -> str:
-    """Return the text of an index.toml with its line ends, without the mark with which Windows editors begin a file.
-
-    Raises:
-        ConfigError: it is not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig") if path.exists() else ""
-    except UnicodeDecodeError as err:
-        raise ConfigError(f"{path} is not UTF-8: {err}. Save it as UTF-8") from err
-
-
-def _parse(text: str, path: Path) -> dict[str, object]:
-    """Return the content of an index.toml.
-
-    Raises:
-        ConfigError: it is not TOML.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as err:
-        raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
 
 
 def _replace(path: Path, text: str, wanted: Mapping[str, object]) -> None:
@@ -125,7 +100,7 @@ def _replace(path: Path, text: str, wanted: Mapping[str, object]) -> None:
     Raises:
         ConfigError: it means something else; the file stays.
     """
-    if _parse(text, path) != wanted:
+    if parse_toml(text, path) != wanted:
         raise ConfigError(f"{path} can't be changed safely. Edit it: engine config shows what it says")
     replace_text(path, text)
 
