@@ -40,6 +40,11 @@ _NO_TEXT = {
     b"\xfd7zXZ": "compressed with xz; unpack it: unxz FILE",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it: unzstd FILE",
     b"SQLite format 3": "an SQLite database; export the records as JSONL",
+    b"PAR1": "a Parquet file; write the table as .csv or .jsonl",
+    b"ARROW1": "an Arrow file; write the table as .csv or .jsonl",
+    b"{\\rtf": "a rich text document (.rtf); save it as plain text (.txt) in UTF-8",
+    b"7z\xbc\xaf": "a 7-Zip archive; unpack it",
+    b"Rar!": "a RAR archive; unpack it",
 }
 
 

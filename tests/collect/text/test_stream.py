@@ -52,6 +52,8 @@ def test_a_multi_member_gzip_is_read_to_its_end(tmp_path: Path) -> None:
         (b"PK\x03\x04 and so on", r"is a ZIP file, or a document that is no Excel workbook \(.xlsx\). Unpack"),
         (b"%PDF-1.7", r"is a PDF"),
         (b"\xd0\xcf\x11\xe0 and so on", r"is an old Excel file \(.xls\), .*; save the sheet as .xlsx or .csv"),
+        (b"PAR1\x15\x04", r"is a Parquet file; write the table as .csv or .jsonl"),
+        (b"{\\rtf1\\ansi", r"is a rich text document \(.rtf\); save it as plain text \(.txt\) in UTF-8"),
         (b"hello\nworld\n", r"not PubMed XML, .*, JSONL, XLSX or CSV: its first line is 'hello'"),
         (b"<html></html>", r"XML, but neither PubMed's \(<PubmedArticleSet>\) nor EndNote's"),
     ],
