@@ -31,6 +31,7 @@ _MAX_INFLATED = 64 << 30  # bytes; PubMed's largest baseline file inflates to un
 _MAX_RATIO = 200  # inflated to stored; PubMed's files are near 10
 _RATIO_FLOOR = 16 << 20  # bytes; short files may compress better than _MAX_RATIO by chance
 ZIP = b"PK\x03\x04"  # the first bytes of a ZIP file, a workbook (.xlsx) among them
+PARQUET = b"PAR1"  # the first bytes of a Parquet file
 _NO_TEXT = {
     ZIP: "a ZIP or Excel file, or a Word document; save the sheet as CSV, or unpack the archive",
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls), an old Word document or a file with a password; save the sheet as "
@@ -40,7 +41,7 @@ _NO_TEXT = {
     b"\xfd7zXZ": "compressed with xz; unpack it: unxz FILE",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it: unzstd FILE",
     b"SQLite format 3": "an SQLite database; export the records as JSONL",
-    b"PAR1": "a Parquet file; write the table as .csv or .jsonl",
+    PARQUET: "a Parquet file; write the table as .csv or .jsonl",
     b"ARROW1": "an Arrow file; write the table as .csv or .jsonl",
     b"{\\rtf": "a rich text document (.rtf); save it as plain text (.txt) in UTF-8",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it",
@@ -257,10 +258,10 @@ def _copy_mode(source: Path, target: Path) -> None:
 # Reading
 
 
-def open_bytes(path: Path, *, may_be_zip: bool = False) -> io.BufferedReader:
+def open_bytes(path: Path, accepted: Collection[bytes] = ()) -> io.BufferedReader:
     """Open a file for reading, plain or gzip by content; `peek` of the result gives the first HEAD bytes.
 
-    A ZIP file is refused unless may_be_zip; it is not unpacked.
+    accepted: ZIP, PARQUET or both; other kinds that hold no text are refused. Neither is unpacked.
 
     Raises:
         SourceError: the file is missing, a folder, unreadable, or of a kind that holds no text.
@@ -279,7 +280,7 @@ def open_bytes(path: Path, *, may_be_zip: bool = False) -> io.BufferedReader:
             stream = cast("io.BufferedReader", io.BufferedReader(_Inflated(stream, str(path)), HEAD))
         head = stream.peek(HEAD)
         for magic, advice in _NO_TEXT.items():
-            if head.startswith(magic) and not (may_be_zip and magic == ZIP):
+            if head.startswith(magic) and magic not in accepted:
                 raise SourceError(f"{path} is {advice}")
     except BaseException:
         stream.close()

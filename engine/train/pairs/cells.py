@@ -15,10 +15,9 @@ from pathlib import Path
 from engine.collect.text.lines import decode_first_line, read_objects, refuse_bare_cr
 from engine.collect.text.stream import open_source
 from engine.errors import MissingExtraError, SourceError
-from engine.files import AGAIN, DELIMITERS, decode_lines, sniff_delimiter
+from engine.files import AGAIN, DELIMITERS, PARQUET, decode_lines, sniff_delimiter
 from engine.records.abstract import Rejection, Remark
 
-_PARQUET = b"PAR1"
 _NOT_UTF8 = "not UTF-8. Save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
 
 # (file, header) -> the columns to read, as the header spells them
@@ -46,9 +45,9 @@ def read_cells(path: Path, choose: _ColumnChooser) -> PairCells:
     Fails with SourceError if the file is missing, broken or of another format.
     """
     name = str(path)
-    with open_source(path) as stream:
+    with open_source(path, may_be_parquet=True) as stream:
         head = stream.peek()
-        if not head.startswith(_PARQUET):
+        if not head.startswith(PARQUET):
             read = _read_json if decode_first_line(head).lstrip().startswith(("{", "[")) else _read_table
             return read(stream, name, choose)
     return _read_parquet(path, choose)
