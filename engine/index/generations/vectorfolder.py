@@ -245,25 +245,36 @@ class _MatrixFile:
             matrix = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except Exception as err:  # NumPy raises many types
             raise UsageError(f"{self.path} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
+        if not isinstance(matrix, np.ndarray):
+            raise UsageError(
+                f"{self.path} is an archive of arrays (.npz), expected one matrix. Write it with: "
+                "numpy.save('vectors.npy', vectors)"
+            )
         if matrix.ndim != 2 or matrix.dtype != _DTYPE:
+            make = "vectors.astype('float32')" if matrix.ndim == 2 else "vectors.reshape(-1, DIMENSIONS)"
             raise UsageError(
                 f"{self.path} holds {matrix.dtype} in the shape {matrix.shape}, expected float32 in rows. Convert it: "
-                "numpy.save('vectors.npy', vectors.astype('float32'))"
+                f"numpy.save('vectors.npy', {make})"
             )
         self._matrix: Vectors = matrix
         self.shape = (int(matrix.shape[0]), int(matrix.shape[1]))
 
     def read_cells(self) -> Iterator[Any]:
-        """Yield the cells of each row by column.
+        """Yield the cells of each row by column; blank lines are skipped.
 
         Raises:
             UsageError: the table is missing, or a line is no JSON.
         """
+        n = 0
         try:
-            with self.table.open(encoding="utf-8") as file:
-                yield from map(json.loads, file)
+            with self.table.open(encoding="utf-8-sig") as file:
+                for line in file:
+                    n += 1
+                    if line.strip():
+                        yield json.loads(line)
         except (OSError, ValueError, RecursionError) as err:
-            raise UsageError(f"{self.table} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
+            where = "" if isinstance(err, OSError | UnicodeError) else f" at line {n:,}"
+            raise UsageError(f"{self.table} can't be read{where}: {_explain(err)}. {_EXPECTED.capitalize()}") from err
 
     def read_vectors(self, first: int, n: int) -> Vectors:
         """Return a copy of n rows."""
@@ -282,10 +293,9 @@ class _ParquetFile:
         """
         self.path = self.table = folder / PARQUET
         arrow, parquet = load_arrow()
-        try:
+        self._failure = arrow.ArrowException
+        with self._explain_damage():
             self._file = parquet.ParquetFile(self.path)
-        except (OSError, arrow.ArrowException) as err:
-            raise UsageError(f"{self.path} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
         kinds = {field.name: field.type for field in self._file.schema_arrow}
         kind = kinds.get(VECTOR, arrow.null())
         if ID not in kinds or not arrow.types.is_fixed_size_list(kind) or kind.value_type != arrow.float32():
@@ -300,10 +310,27 @@ class _ParquetFile:
         self.shape = (int(sum(sizes)), int(kind.list_size))
         self._read_group = lru_cache(_GROUPS_KEPT)(self._read_vectors_of)
 
+    @contextlib.contextmanager
+    def _explain_damage(self) -> Iterator[None]:
+        """Say which file can't be read.
+
+        Raises:
+            UsageError: the block fails to read it.
+        """
+        try:
+            yield
+        except (OSError, ValueError, self._failure) as err:
+            raise UsageError(f"{self.path} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
+
     def read_cells(self) -> Iterator[Any]:
-        """Yield the cells of each row by column."""
-        for batch in self._file.iter_batches(_BLOCK, columns=self._columns):
-            yield from batch.to_pylist()
+        """Yield the cells of each row by column.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        with self._explain_damage():
+            for batch in self._file.iter_batches(_BLOCK, columns=self._columns):
+                yield from batch.to_pylist()
 
     def read_vectors(self, first: int, n: int) -> Vectors:
         """Return n rows, from the row groups that hold them."""
@@ -315,7 +342,8 @@ class _ParquetFile:
 
     def _read_vectors_of(self, group: int) -> Vectors:
         """Return the vectors of a row group; one that is null has NaN."""
-        column = self._file.read_row_group(group, columns=[VECTOR]).column(VECTOR).combine_chunks()
+        with self._explain_damage():
+            column = self._file.read_row_group(group, columns=[VECTOR]).column(VECTOR).combine_chunks()
         vectors = np.full((len(column), self.shape[1]), np.nan, np.float32)
         is_there = column.is_valid().to_numpy(zero_copy_only=False)
         vectors[is_there] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.shape[1])
@@ -334,7 +362,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise UsageError(f'{folder} has no {MANIFEST}, {_EXPECTED}; its least content is {{"fingerprint": …}}')
     try:
         content = json.loads(read_text(path, _MAX_MANIFEST))
-        receipts = [FileReceipt(str(one["name"]), one["n_bytes"], one["sha256"]) for one in content.get("files", [])]
+        receipts = [_read_receipt(one) for one in content.get("files", [])]
     except (SourceError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
         raise UsageError(f"{path} is no manifest of vectors: {_explain(err)}. {_EXPECTED.capitalize()}") from err
     if content.get("format_version", FORMAT) != FORMAT:
@@ -345,6 +373,19 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         if problem := receipt.find_problem(folder):
             raise CorruptError(f"{problem}. Export the vectors again: engine vectors export")
     return content  # type: ignore[no-any-return]
+
+
+def _read_receipt(entry: dict[str, Any]) -> FileReceipt:
+    """Return what a manifest says of a file.
+
+    Raises:
+        KeyError: it does not say all.
+        TypeError: it says it in another form.
+    """
+    name, n_bytes, digest = entry["name"], entry["n_bytes"], entry["sha256"]
+    if not (isinstance(name, str) and isinstance(n_bytes, int) and isinstance(digest, str)):
+        raise TypeError("no receipt of a file")
+    return FileReceipt(name, n_bytes, digest)
 
 
 def _parse_row(cells: Any, place: str) -> VectorRow:

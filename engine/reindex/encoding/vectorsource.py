@@ -70,6 +70,7 @@ class VectorSource:
             EncoderMismatchError: the fingerprint or the number of dimensions is another one.
         """
         declared, dim = self.table.manifest.get("fingerprint"), self.table.shape[1]
+        named = "no encoder" if declared is None else f"the encoder {str(declared)[:80]!r}"
         if dim != identity.dim:
             raise EncoderMismatchError(
                 f"{self.folder} holds vectors of {dim} dimensions, expected {identity.dim}, as {identity} makes them. "
@@ -77,7 +78,7 @@ class VectorSource:
             )
         if declared != identity.fingerprint:
             raise EncoderMismatchError(
-                f"the manifest of {self.folder} names the encoder {str(declared)[:80]!r}, expected the fingerprint of "
+                f"the manifest of {self.folder} names {named}, expected the fingerprint of "
                 f"{identity.short_name} with this recipe: {identity.fingerprint}. If that model made the vectors from "
                 'the texts of this recipe, write it there as "fingerprint"; otherwise name the other model: -m MODEL'
             )
@@ -149,7 +150,9 @@ def _group_rows(rows: Iterator[VectorRow]) -> Iterator[tuple[int, int, VectorRow
 
 def _hash_name(record_id: str) -> NDArray[np.uint64]:
     """Return 16 bytes of a hash of an id, as two numbers."""
-    return np.frombuffer(hashlib.blake2b(record_id.encode(), digest_size=_NAME_BYTES).digest(), np.uint64)
+    return np.frombuffer(
+        hashlib.blake2b(record_id.encode("utf-8", "surrogatepass"), digest_size=_NAME_BYTES).digest(), np.uint64
+    )
 
 
 def _find_unusable(table: VectorTable) -> NDArray[np.int64]:

@@ -165,6 +165,26 @@ def test_vectors_made_by_a_user_without_hashes(toy: IndexFolder, tmp_path: Path)
     assert take(folder, tmp_path / "indexes" / "other", TOY).encodings[0].texts == 40
 
 
+def test_a_table_of_other_programs(toy: IndexFolder, tmp_path: Path) -> None:
+    folder = export(toy, tmp_path / "first")
+    rows = rows_of(folder)
+    change(folder, np.load(folder / "vectors.npy")[[0, *range(40)]], [{"id": "\ud800"}, *rows])
+    text = (folder / "ids.jsonl").read_text().replace("\n", "\r\n\r\n")
+    (folder / "ids.jsonl").write_text("\ufeff" + text, encoding="utf-8")
+    assert take(folder, tmp_path / "indexes" / "copy", TOY).encodings[0].texts == 40
+
+
+def test_parquet_that_is_damaged_below_its_head(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the [arrow] extra")
+    from pyarrow import parquet
+
+    empty = pyarrow.array([[] for _ in range(9)], pyarrow.list_(pyarrow.float32(), 0))
+    parquet.write_table(pyarrow.table({"id": list("abcdefghi"), "vector": empty}), tmp_path / "vectors.parquet")
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"vectors\.parquet can't be read: .*\. Expected a folder"):
+        VectorSource(tmp_path)
+
+
 def test_vectors_of_other_texts_are_noticed(toy: IndexFolder, tmp_path: Path) -> None:
     first = export(toy, tmp_path / "first")
     lines = [{"id": row["id"]} for row in rows_of(first)]
@@ -226,6 +246,25 @@ WRONG: list[tuple[str, Callable[[Path], object], type[EngineError], str]] = [
         UsageError,
         "length nan, expected 1. Make these",
     ),
+    (
+        "an archive of arrays",
+        lambda at: (change(at), np.savez(at / "a", a=1), (at / "a.npz").replace(at / "vectors.npy")),
+        UsageError,
+        r"is an archive of arrays \(\.npz\), expected one matrix",
+    ),
+    ("cubic", lambda at: change(at, np.ones((1, 40, 32), np.float32)), UsageError, r"numpy\.save\(.*vectors\.reshape"),
+    (
+        "a receipt of another form",
+        lambda at: (at / "manifest.json").write_text('{"files": [{"name": "ids.jsonl", "n_bytes": "1", "sha256": 1}]}'),
+        UsageError,
+        "is no manifest of vectors: it has another structure",
+    ),
+    (
+        "no JSON",
+        lambda at: (change(at), (at / "ids.jsonl").write_text('{"id": "a"}\n\n{"id"')),
+        UsageError,
+        r"ids\.jsonl can't be read at line 3: ",
+    ),
     ("a row less", lambda at: change(at, rows=rows_of(at)[1:]), UsageError, "has 39 rows, but .* holds 40 vectors"),
     ("a row more", lambda at: change(at, rows=[*rows_of(at), {"id": "x"}]), UsageError, "has 41 rows"),
     ("no id", lambda at: change(at, rows=[{"key": 1}] * 40), UsageError, "row 1: id is None, expected the id"),
@@ -273,6 +312,10 @@ def test_vectors_of_another_encoder_are_refused(toy: IndexFolder, engine: Run, t
     assert done.returncode == EncoderMismatchError.exit_code
     assert f"names the encoder '{'0' * 64}', expected the fingerprint of" in done.stderr
     assert manifest["fingerprint"] in done.stderr
+    (folder / "manifest.json").write_text("{}")
+    unnamed = engine("index", TOY, "-i", "copy", "-m", TOY_MODEL, "--vectors", folder)
+    assert unnamed.returncode == EncoderMismatchError.exit_code and "names no encoder, expected the" in unnamed.stderr
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     narrow = np.load(folder / "vectors.npy")[:, :16]
     change(folder, narrow / np.linalg.norm(narrow, axis=1, keepdims=True))
     with pytest.raises(EncoderMismatchError, match="holds vectors of 16 dimensions, expected 32"):
