@@ -181,7 +181,7 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as err:
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
         raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
 
 

@@ -72,6 +72,22 @@ def test_news_that_nobody_reads_reaches_the_command(
     assert "Zorbing & <falls>" in mark.read_text()
 
 
+def test_what_the_command_prints_is_no_part_of_the_report(toy: IndexFolder, add: Callable[..., Report]) -> None:
+    environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONPATH": str(ROOT)}
+    run = [sys.executable, "-m", "engine", "watch"]
+    subprocess.run([*run, "add", "zorb", "zorbing"], env=environment, check=True)
+    for command, code, printed in [("cat", 0, "Zorbing & <falls>"), (" ", 9, "--notify-command failed: it is blank")]:
+        add(ROW | {"id": command, "pmid": None, "title": f"Zorbing & <falls>{command}"})
+        done = subprocess.run(
+            [*run, "run", "--json", "--notify-command", command],
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, json.loads(done.stdout)["index"]) == (code, "toy") and printed in done.stderr
+
+
 def test_exit_codes_tell_cron_what_happened(engine: Run, toy: IndexFolder, add: Callable[..., Report]) -> None:
     bad = engine("watch", "add", "bad", "(gout[tiab] AND")
     assert bad.returncode == 2 and not (toy.path / "index.toml").exists()
@@ -124,6 +140,7 @@ def test_a_night_tells_what_is_new(engine: Run, toy: IndexFolder, tmp_path: Path
     [
         ("watch = 1", r"expected \[\[watch\]\], in two brackets"),
         ("[watch]\nname = 'a'", "in two brackets"),
+        (f"watch = {'[' * 5000}", "is not TOML: maximum recursion depth exceeded"),
         ("[[watch]]\nquestion = 'q'", "expected name = 'NAME' and question = 'TEXT'"),
         ("[[watch]]\nname = 'a'\nquestion = ' '", "expected name = 'NAME'"),
         ("[[watch]]\nname = 'a/b'\nquestion = 'q'", "can't be the name of a watch"),
@@ -167,6 +184,16 @@ def test_tables_come_and_go_and_comments_stay(tmp_path: Path) -> None:
     path.write_text("watch = [{ name = 'a', question = 'q' }]\n")
     with pytest.raises(ConfigError, match="can't be removed safely"):
         remove_table(path, "a")
+
+
+def test_a_link_and_the_mode_of_the_file_stay(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.toml"
+    kept.write_text("")
+    kept.chmod(0o660)
+    (tmp_path / "index.toml").symlink_to(kept)
+    add_table(tmp_path / "index.toml", {"name": "a", "question": "q\udcff", "journal": ("\udcff",)})
+    assert (tmp_path / "index.toml").is_symlink() and kept.stat().st_mode & 0o777 == 0o660
+    assert kept.read_text() == '[[watch]]\nname = "a"\nquestion = "q?"\njournal = ["?"]\n'
 
 
 def test_a_file_of_a_windows_editor_keeps_its_line_ends(tmp_path: Path) -> None:

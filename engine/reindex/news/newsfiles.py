@@ -41,9 +41,9 @@ def replace_run(folder: Path, run: NewsRun) -> None:
     """Write the files of a run; a folder of this number, of a run that was killed, is replaced."""
     target = find_run_folder(folder, run.number or 0)
     part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     content = list_news_fields(run)
+    _remove(part)
+    part.mkdir(parents=True)
     write_text(part / _JSON, [json.dumps(content, indent=1)], overwrite=False)
     write_text(part / _TEXT, _write_text(content), overwrite=False)
     write_text(part / _HTML, _write_html(content), overwrite=False)
@@ -51,9 +51,17 @@ def replace_run(folder: Path, run: NewsRun) -> None:
         if one.items:
             _write_ris(part / f"{one.watch.name}.ris", run, one)
     sync_path(part)
-    shutil.rmtree(target, ignore_errors=True)
+    _remove(target)
     replace_path(part, target)
     sync_path(target.parent)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or what stands in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write_ris(path: Path, run: NewsRun, news: WatchNews) -> None:
@@ -84,10 +92,27 @@ def _check_run(run: Any) -> dict[str, Any]:
     Raises:
         ValueError: they have another one.
     """
-    fields = {"number": int, "created": str, "watches": list}
-    if not isinstance(run, dict) or any(not isinstance(run.get(name), kind) for name, kind in fields.items()):
-        raise ValueError("no news")
-    return run
+    _check_fields(run, {"number": int, "created": str, "watches": list})
+    for watch in run["watches"]:
+        _check_fields(watch, {"name": str, "more": int, "records": list})
+        for one in watch["records"]:
+            texts = dict.fromkeys(("id", "change", "title", "journal", "url"), str)
+            _check_fields(one, {**texts, "authors": list, "year": int | None})
+            if not all(isinstance(author, str) for author in one["authors"]):
+                raise ValueError("no list of authors")
+    return run  # type: ignore[no-any-return]
+
+
+def _check_fields(value: Any, kinds: dict[str, Any]) -> None:
+    """Check that JSON is an object that has these fields.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, dict) or not all(
+        name in value and isinstance(value[name], kind) for name, kind in kinds.items()
+    ):
+        raise ValueError(f"no object with {', '.join(kinds)}")
 
 
 def read_news_text(folder: Path) -> bytes:

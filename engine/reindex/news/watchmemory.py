@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from engine.corpus.history import GenerationKey, read_lineage
 from engine.errors import CorruptError
@@ -70,11 +71,11 @@ def read_memories(folder: Path) -> WatchMemories:
         content = json.loads(path.read_bytes())
         _check_version(content["version"])
         return WatchMemories(
-            int(content["runs"]), {str(name): _read_memory(one) for name, one in content["watches"].items()}
+            _read_count(content["runs"]), {str(name): _read_memory(one) for name, one in content["watches"].items()}
         )
     except FileNotFoundError:
         return WatchMemories()
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as err:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as err:
         raise CorruptError(
             f"{path} is damaged: {err}. Copy it from a backup, or delete it: every watch then begins anew"
         ) from err
@@ -88,6 +89,17 @@ def _check_version(version: object) -> None:
     """
     if version != _VERSION:
         raise ValueError(f"version {version!r}, expected {_VERSION}")
+
+
+def _read_count(runs: Any) -> int:
+    """Return how many runs there were.
+
+    Raises:
+        ValueError: it is less than none.
+    """
+    if (n_runs := int(runs)) < 0:
+        raise ValueError(f"runs {n_runs}, expected a number from 0")
+    return n_runs
 
 
 def _read_memory(content: dict[str, object]) -> WatchMemory:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from engine.config import parse_toml, read_toml_text, read_watches
@@ -42,7 +44,7 @@ def _append(path: Path, text: str, entry: Mapping[str, object]) -> tuple[str, di
         ConfigError: there is one of this name, or the text is not TOML.
     """
     content = parse_toml(text, path)
-    entry = {key: list(value) if isinstance(value, tuple) else value for key, value in entry.items()}
+    entry = {key: _make_storable(value) for key, value in entry.items()}
     before = content.get("watch", [])
     entries = before if isinstance(before, list) else []
     read_watches([*entries, entry] if entries == before else before, path)
@@ -102,7 +104,12 @@ def _replace(path: Path, text: str, wanted: Mapping[str, object]) -> None:
     """
     if parse_toml(text, path) != wanted:
         raise ConfigError(f"{path} can't be changed safely. Edit it: engine config shows what it says")
-    replace_text(path, text)
+    target = Path(os.path.realpath(path))  # what a link leads to; the link stays
+    mode = target.stat().st_mode & 0o7777 if target.exists() else None
+    replace_text(target, text)
+    if mode is not None and target.stat().st_mode & 0o7777 != mode:
+        with suppress(PermissionError):  # FAT refuses to change them
+            target.chmod(mode)
 
 
 def _explain(path: Path, name: str) -> str:
@@ -110,10 +117,17 @@ def _explain(path: Path, name: str) -> str:
     return f"the [[watch]] {name!r} can't be removed safely from {path}. Delete its lines in an editor"
 
 
+def _make_storable(value: object) -> object:
+    """Return a value as TOML can hold it: a list, and "?" for bytes of the command line that are no text."""
+    if isinstance(value, list | tuple):
+        return [_make_storable(one) for one in value]
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def _write_value(value: object) -> str:
     """Return a value as TOML: text, number, flag, or a list of texts."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_write_value, value))}]"
     if isinstance(value, str):
-        return json.dumps(value.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return json.dumps(value)

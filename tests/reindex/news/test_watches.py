@@ -121,6 +121,10 @@ def test_what_stands_in_the_way_is_reported(toy: IndexFolder) -> None:
     (toy.path / _MEMORY).write_text('{"version": 9}')
     with pytest.raises(CorruptError, match=r"watches.json is damaged: version 9, expected 1. Copy it from a backup"):
         answer_watches(toy, saved(ZORB), NOW)
+    for runs in ("-1", "1e999"):
+        (toy.path / _MEMORY).write_text(f'{{"version": 1, "runs": {runs}, "watches": {{}}}}')
+        with pytest.raises(CorruptError, match=r"watches.json is damaged: .*\. Copy it from a backup"):
+            answer_watches(toy, saved(ZORB), NOW)
 
 
 class Kill(BaseException):
@@ -284,7 +288,18 @@ TestWatching = Watching.TestCase
 TestWatching.settings = settings(examples(0.08), stateful_step_count=12)
 
 
-@pytest.mark.parametrize("content", ["", '{"number": 1', "[]", "{}", '{"number": 1, "created": 5, "watches": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '{"number": 1',
+        "[]",
+        "{}",
+        '{"number": 1, "created": 5, "watches": {}}',
+        '{"number": 1, "created": "", "watches": [5]}',
+        '{"number": 1, "created": "", "watches": [{"name": "zorb", "more": 0, "records": [{"id": "z1"}]}]}',
+    ],
+)
 def test_old_news_that_are_damaged_keep_nobody_from_new_ones(toy: IndexFolder, tmp_path: Path, content: str) -> None:
     watches = saved(ZORB)
     begin_watches(toy, watches)
@@ -294,6 +309,17 @@ def test_old_news_that_are_damaged_keep_nobody_from_new_ones(toy: IndexFolder, t
     add_rows(toy, tmp_path, {"id": "z2", "title": "Zorbing two"})
     assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z2", "added")]}
     assert [run["number"] for run in read_runs(toy.path, 2)] == [2]
+
+
+@pytest.mark.parametrize("name", [".000001.part", "000001"])
+def test_a_file_in_the_place_of_a_folder_of_news_is_replaced(toy: IndexFolder, tmp_path: Path, name: str) -> None:
+    watches = saved(ZORB)
+    begin_watches(toy, watches)
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing one"})
+    (toy.path / _NEWS).mkdir()
+    (toy.path / _NEWS / name).touch()
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
+    assert sorted(path.name for path in (toy.path / _NEWS).iterdir()) == ["000001", "feed.atom"]
 
 
 def test_news_whose_feed_cannot_be_written_are_told_again(
