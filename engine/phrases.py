@@ -27,12 +27,13 @@ def write_ordinal(n: int) -> str:
 
 
 def quote_word(word: str | os.PathLike[str]) -> str:
-    """Return a path or a name as one word of a command that is to be copied into a shell.
+    """Return a path as one word of a command that is to be copied into a shell, and that is no option.
 
-    >>> quote_word("copy.tar"), quote_word("my copy.tar")
-    ('copy.tar', "'my copy.tar'")
+    >>> quote_word("copy.tar"), quote_word("my copy.tar"), quote_word("-copy.tar")
+    ('copy.tar', "'my copy.tar'", './-copy.tar')
     """
-    return shlex.quote(os.fspath(word))
+    text = os.fspath(word)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def format_moment(iso: str) -> str:

@@ -7,9 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from engine.errors import CorpusError
+from engine.errors import CorpusError, CorruptError
 
 _PATIENCE = 30.0  # seconds to wait for another process
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_ADVICE = "Put back an older backup of it, or move it away"
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -18,7 +20,8 @@ def copy_database(source: Path, target: Path) -> None:
     The target must not exist. The folder of the source need not be writable.
 
     Raises:
-        CorpusError: the source can't be read, is damaged, or the copy can't be written.
+        CorruptError: the source is damaged.
+        CorpusError: it can't be read, or the copy can't be written.
     """
     try:
         with closing(_open_for_reading(source)) as old, closing(sqlite3.connect(target)) as new:
@@ -26,9 +29,11 @@ def copy_database(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(f"file:{quote(str(target.resolve()))}?immutable=1", uri=True)) as copy:
             problems = [str(row[0]) for row in copy.execute("PRAGMA quick_check")]
     except sqlite3.Error as err:
+        if getattr(err, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise CorruptError(f"{source} is damaged: {err}. {_ADVICE}") from err
         raise CorpusError(f"{source} can't be copied to {target.parent}: {err}. Check the disk and the file") from err
     if problems != ["ok"]:
-        raise CorpusError(f"{source} is damaged: {problems[0]}. Put back an older backup of it, or move it away")
+        raise CorruptError(f"{source} is damaged: {problems[0]}. {_ADVICE}")
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:

@@ -140,7 +140,7 @@ def _copy_loose_files(folder: IndexFolder, pinned: PinnedIndex, to: Path) -> tup
     (to / folder.pointer.name).write_bytes(pinned.pointer)
     notes = []
     for path in sorted(folder.path.iterdir()):
-        if path.suffix == ".db" and path.is_file():
+        if path.name == folder.decisions.name and path.is_file():
             copy_database(path, to / path.name)
         elif path.name in _COPIED and path.is_file():
             (to / path.name).write_bytes(path.read_bytes())

@@ -35,6 +35,8 @@ def read_backup(path: Path) -> BackupReceipt:
         FormatVersionError: this engine can't read the index in it.
     """
     try:
+        if path.exists() and not (path.is_dir() or path.is_file()):
+            raise SourceError(f"{path} is a pipe or a device, expected a folder or a file. Unpack it into a file first")
         if not path.is_dir():
             return parse_backup(_read_first_member(path), path)
         return parse_backup((path / BACKUP).read_bytes(), path)

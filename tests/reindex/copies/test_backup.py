@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -174,6 +175,19 @@ def test_a_damaged_index_is_not_backed_up(both: IndexFolder, tmp_path: Path, nam
     with pytest.raises(CorruptError, match="vectors.faiss has .* bytes, expected"):
         make_backup(both, tmp_path / name, silent)
     assert [path.name for path in tmp_path.iterdir()] == ["indexes"]
+
+
+def test_damaged_decisions_are_not_backed_up(both: IndexFolder, tmp_path: Path) -> None:
+    both.decisions.write_bytes(b"no database")
+    with pytest.raises(CorruptError, match=r"decisions\.db is damaged: file is not a database\. Put back an older"):
+        make_backup(both, tmp_path / "copy", silent)
+
+
+def test_other_databases_in_the_folder_stop_no_backup(both: IndexFolder, tmp_path: Path) -> None:
+    (both.path / "Thumbs.db").write_bytes(b"of Windows")
+    notes = make_backup(both, tmp_path / "copy", silent).notes
+    assert f"{both.path / 'Thumbs.db'} is left out: it is no part of an index" in notes
+    assert not (tmp_path / "copy" / "Thumbs.db").exists()
 
 
 def test_places_that_are_refused(both: IndexFolder, tmp_path: Path) -> None:
@@ -361,3 +375,6 @@ def test_what_is_no_backup(both: IndexFolder, tmp_path: Path) -> None:
         tar.add(both.path, "both")
     with pytest.raises(CorruptError, match="was not made by engine backup: it begins with"):
         restore_index(tmp_path / "plain.tar", new, silent)
+    os.mkfifo(tmp_path / "pipe.tar")
+    with pytest.raises(SourceError, match=r"is a pipe or a device, expected a folder or a file\. Unpack it"):
+        restore_index(tmp_path / "pipe.tar", new, silent)
