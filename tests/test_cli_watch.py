@@ -21,6 +21,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 ROW = {"id": "z", "title": "Zorbing & <falls>\x01", "authors": ["A B", "C D", "E F", "G H"], "year": 2021, "pmid": "77"}
 
 
+def test_a_note_says_what_of_a_saved_question_is_read_as_a_word(engine: Run, toy: IndexFolder) -> None:
+    saved = engine("watch", "add", "gout", "gout SAME pain")
+    assert saved.returncode == 0, saved.stderr
+    note = "note: SAME was read as a word. If it is an operator, write gout NEAR/10 pain"
+    assert saved.stderr.splitlines()[0] == note and len(saved.stderr.splitlines()) == 2
+
+
 def test_a_question_is_saved_reported_and_removed(
     engine: Run, toy: IndexFolder, add: Callable[..., Report], tmp_path: Path
 ) -> None:

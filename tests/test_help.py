@@ -10,8 +10,8 @@ from engine.cli import main
 from engine.cli.frame.group import SECTIONS, _summarise_help, list_all_commands
 
 VERBS = set(
-    "Add Bring Check Choose Compare Count Decide Describe Encode Explain Fetch Find Go Keep List Make Measure Merge Rank Repeat Replace "
-    "Serve Show Simulate Start Train Undo Write".split()
+    "Add Bring Check Choose Compare Count Decide Describe Encode Explain Fetch Find Go Keep List Make Measure Merge Rank Remove Repeat "
+    "Replace Serve Show Simulate Start Train Undo Write".split()
 )
 NOT_FIRST = set(
     "about above after against as at because below between beside but by during for from if in into like of off on "

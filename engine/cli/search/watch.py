@@ -108,17 +108,18 @@ def add_watch(
     engine watch add biosimilars "switching to a biosimilar" -i rheumatology
     engine watch add gout 'gout[tiab] AND colchicine' --year 2020- --since 2026-11-01
     """
+    from engine.corpus.boolean.lookalikes import note_reading
     from engine.index.generations.folder import IndexFolder
     from engine.reindex.news import savedwatches
 
-    path = config.find_existing()
+    path, question = config.find_existing(), read_query_text(text, strategy)
     values = {"mode": mode, "top_k": most, "min_score": min_score, **savedwatches.list_filter_values(filters)}
-    entry = {"name": name, "question": read_query_text(text, strategy)} | {
-        key: value for key, value in values.items() if value is not None
-    }
+    entry = {"name": name, "question": question} | {key: value for key, value in values.items() if value is not None}
     moment = parse_day(since).isoformat() if since and since.endswith("d") else since
     with open_named(config) as index:
         last = savedwatches.add_watch(IndexFolder(path), index, entry, moment)
+    for note in note_reading(question):
+        say(f"note: {note}", err=True)
     say(f"{name} saved in {path / 'index.toml'}; records after generation {last:06d} are new", err=True)
 
 
@@ -126,7 +127,7 @@ def add_watch(
 @click.argument("name")
 @index_options
 def remove_watch(config: Config, name: str) -> None:
-    """Undo the saving of a question; its news is kept.
+    """Remove a saved question; its news is kept.
 
     \b
     engine watch remove biosimilars -i rheumatology

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from engine.corpus.boolean.foreign import note_foreign
 from engine.corpus.boolean.prose import find_operators, is_prose
+from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tokens import count_tags, fold_marks, hide_quoted
 
 _MOST = 3  # notes
@@ -21,9 +23,24 @@ _COLON = re.compile(
 )
 _TAG = re.compile(r"(?<!\w)(?P<word>\w++)\[(?P<field>[A-Za-z][A-Za-z /:-]{1,30})\](?!\w)")
 _WILDCARD = re.compile(
-    r"(?<!\w)(?P<word>[a-z]{3,}(?:[?#](?!(?:and|or|is|are|how|what|who|why|when)\b)[a-z]+|\$[0-9]?(?![\w]))[\w?#$]*)"
+    r"(?<!\w)(?P<word>[a-z]{2,}(?:[?#$](?!(?:and|or|is|are|it|how|what|who|why|when)\b)[a-z]+|\$[0-9]?(?!\w)|#(?!\w))"
+    r"[\w?#$]*)"
 )
 _TAGS = {"TS": "tw", "TX": "tw", "SO": "ta", "journal": "ta", "mesh": "mh", "kw": "ot", "year": "dp"}
+
+
+def note_reading(text: str) -> tuple[str, ...]:
+    """Return notes on how a text is read, whatever an index holds.
+
+    >>> note_reading("gout N3 pain"), note_reading("gout AND")
+    (('N3 was read as a word. If it is an operator, write "gout pain"[tiab:~3]',), \
+('AND at character 6 has nothing after it, so it was left out',))
+
+    Raises:
+        UsageError: it is a Boolean search that can't be read.
+    """
+    search = read_search(text)
+    return note_lookalikes(text) if search is None else search.notes
 
 
 def note_lookalikes(text: str) -> tuple[str, ...]:
@@ -55,6 +72,7 @@ def _list_notes(text: str) -> Iterator[str]:
         digits = operator.lstrip("NWnw/")
         other = f"{left} PRE/{digits} {right}" if operator[:1] == "W" else f'"{left} {right}"[tiab:~{digits}]'
         yield f"{operator} was read as a word. If it is an operator, write {other}"
+    yield from note_foreign(text, is_search=False)
     for match in _BEFORE.finditer(text):
         yield _note_field(match["field"], match["field"], match["word"])
     for match in _COLON.finditer(text):

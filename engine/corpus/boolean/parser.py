@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.corpus.boolean.foreign import note_foreign
 from engine.corpus.boolean.limits import read_limit, split_limits, strip_parentheses
 from engine.corpus.boolean.prefixes import move_prefixes
 from engine.corpus.boolean.tags import (
@@ -90,7 +91,8 @@ def parse_expression(text: str, dialect: Dialect, *, numbered: int = 0, limits: 
     """
     moved, notes = move_prefixes(list(read_pieces(text, dialect, numbered=numbered)))
     pieces, dropped = _drop_dangling(moved)
-    return _ExpressionParser(pieces, dialect, (*dropped, *notes)).parse(limits)
+    foreign = note_foreign(text, is_search=True)
+    return _ExpressionParser(pieces, dialect, (*dropped, *notes, *foreign)).parse(limits)
 
 
 def _drop_dangling(pieces: Sequence[Piece]) -> tuple[list[Piece], list[str]]:
@@ -570,7 +572,7 @@ def _finish_term(draft: _Draft, dialect: Dialect, remarks: _Remarks) -> SearchTe
     elif SearchField.YEAR in fields and re.search(r"[0-9]{4}[/-][0-9]{1,2}\b", text):
         said.append("only the year of publication is compared")
     is_known = SearchField.UNKNOWN not in fields
-    if dialect.reads_left_to_right and re.search(r"\w[?$#]\w", text) and is_known:
+    if dialect.reads_left_to_right and re.search(r"\w(?:[?$#]\w|[$#])", text) and is_known:
         said.append("only * is a wildcard where no field tag of Ovid or Embase is")
     for remark in said:
         remarks.setdefault(remark, {})[_shorten(draft)] = None

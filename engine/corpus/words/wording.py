@@ -52,8 +52,10 @@ _PART = 3  # letters of a part that ranks by itself
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 WORD = re.compile(r"[^\W_]+")
+_MARKS = '"“”„‟«»″＂'  # quotation marks
 _PIECE = re.compile(
-    r'(?P<sign>[+-](?=\S))?(?P<title>title:)?(?:["“”„](?P<phrase>[^"“”„]*)["“”„]|(?P<word>\S*))', re.IGNORECASE
+    rf"(?P<sign>[+-](?=\S))?(?P<title>title:)?(?:[{_MARKS}](?P<phrase>[^{_MARKS}]*)[{_MARKS}]|(?P<word>\S*))",
+    re.IGNORECASE,
 )
 _BEFORE_STAR = re.compile(r"[^\W_]{3,}$")
 

@@ -1,11 +1,13 @@
 """What looks like search syntax in a plain question is named."""
 
+import doctest
 import re
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from engine.corpus.boolean import foreign
 from engine.corpus.boolean.evaluation import find_matches
 from engine.corpus.boolean.lookalikes import note_lookalikes
 from engine.corpus.boolean.strategy import read_search
@@ -56,9 +58,99 @@ def test_a_lookalike_is_named_with_what_to_write(text: str, note: str) -> None:
     assert note_lookalikes(text) == (note,)
 
 
+_NAMED = "was read as a word. If it is"
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("knee XOR pain", f"XOR {_NAMED} an operator, write (knee OR pain) NOT (knee AND pain)"),
+        ("knee ANDNOT pain", f"ANDNOT {_NAMED} an operator, write knee NOT pain"),
+        ("knee SAME pain", f"SAME {_NAMED} an operator, write knee NEAR/10 pain"),
+        ("knee WITH pain", f"WITH {_NAMED} an operator, write knee NEAR/10 pain"),
+        ("knee && pain", f"&& {_NAMED} an operator, write knee AND pain"),
+        ('"knee joint" || pain', f'|| {_NAMED} an operator, write "knee joint" OR pain'),
+        ("knee | pain", f"| {_NAMED} an operator, write knee OR pain"),
+        ("knee NEAR/x pain", f"NEAR/x {_NAMED} an operator, write knee NEAR/3 pain"),
+        ("knee NEAR/ 4 pain", f"NEAR/ 4 {_NAMED} an operator, write knee NEAR/4 pain"),
+        ("knee ADJ/2 pain", f"ADJ/2 {_NAMED} an operator, write knee NEAR/2 pain"),
+        ("knee near pain", f"near {_NAMED} an operator, write knee NEAR/10 pain"),
+        ("knee near5 pain", f"near5 {_NAMED} an operator, write knee NEAR/5 pain"),
+        ("knee n3 pain", f"n3 {_NAMED} an operator, write knee N/3 pain"),
+        ("knee And pain", f"And {_NAMED} an operator, write AND"),
+        ("ti(knee)", f"ti {_NAMED} a field, write its tag after the word, as in gout[ti]"),
+        ("TI (knee)", f"TI {_NAMED} a field, write its tag after the word, as in gout[ti]"),
+        ("TI=knee", f"TI= {_NAMED} a field, write its tag after the word, as in gout[ti]"),
+        ("tw:(knee)", f"tw: {_NAMED} a field, write its tag after the word, as in gout[tw]"),
+        ('mesh.exact("knee")', f"mesh.exact {_NAMED} a field, write its tag after the word, as in gout[mh]"),
+        ("knee[tiab", "[tiab was read as a word, since it is not closed. For a field tag, write [tiab]"),
+        (
+            "knee.tiab.",
+            ".tiab. was read as a word, since it is no field of Ovid. For title and abstract, write .ti,ab.",
+        ),
+        ("exp knee", "exp was read as a word. For a heading, write exp knee/"),
+        ('"knee pain"~3', '~3 was not read. For words near each other, write "hip pain"[tiab:~3]'),
+        ("'knee pain'", "'knee pain' was read as words. For a phrase, write \"knee pain\""),
+        ('"knee pain', "a quotation mark is not closed, so no phrase begins there. Close it, or leave it out"),
+        ("wom$n", "wom$n was read as words: ?, # and $ are wildcards before a field tag, as in wom$n.ti,ab."),
+        ("knee#", "knee# was read as words: ?, # and $ are wildcards before a field tag, as in knee#.ti,ab."),
+    ],
+)
+def test_what_other_databases_read_is_named(text: str, note: str) -> None:
+    assert note_lookalikes(text) == (note,)
+    search = read_search(f"arthritis OR {text}") if '"knee pain' != text else None
+    is_read = search is not None and _says_of(search.notes, text)
+    assert is_read or text in _SAID_ELSEWHERE
+
+
+_SAID_ELSEWHERE = (  # in a Boolean search these are read, or the message or another note names them
+    "knee And pain",
+    "TI (knee)",
+    "TI=knee",
+    "'knee pain'",
+    '"knee pain',
+    "knee.tiab.",
+)
+
+
+def _says_of(notes: tuple[str, ...], text: str) -> bool:
+    """Whether a note of a search names what a plain question names."""
+    (plain,) = note_lookalikes(text)
+    return any(note == plain or "only * is a wildcard" in note for note in notes)
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "arthritis AND near miss",
+        "knee NEAR/3 pain",
+        "knee near/3 pain AND hip",
+        "TI (knee) AND AB (pain)",
+        "patients with pain AND pre/post scores",
+        '"knee pain"[tiab:~3] OR (knee adj3 pain).ti,ab.',
+    ],
+)
+def test_what_is_read_is_not_named(text: str) -> None:
+    search = read_search(text)
+    assert search is not None
+    assert not [note for note in search.notes if "was read as a word" in note or "was not read" in note]
+
+
+def test_examples_in_docstrings() -> None:
+    assert doctest.testmod(foreign).failed == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pain near the joint",
+        "treated with or without near infrared light of the knee, then after",
+        "PATIENTS WITH ACTIVE GOUT: Final Analysis",
+        "Pre/post scores of patients w/o pain",
+        "Au(III) complexes on Ti(OH) surfaces and the title(s)",
+        "Gout And Pain In Men And Women",
+        "it's the patients' and carers' view",
+        'a 5" needle',
         "gout and diet?",
         "does it help?and how",
         "benzo[a]pyrene and dibenz[a,h]anthracene",
@@ -110,8 +202,11 @@ def test_what_the_note_says_to_write_does_it(built: Built, text: str, found: set
     assert {int(records[doc_id].record_id) for doc_id in matched} == found
 
 
-@pytest.mark.parametrize("piece", [" ", "*", "\u00df", "(", "-"])
+@pytest.mark.parametrize(
+    "piece", [" ", "*", "\u00df", "(", "-", "\n", "'", "'a ", '"a', "exp a ", "a near ", "a | ", "ti(", "a[ti ", "a. "]
+)
 def test_a_long_question_is_looked_through_at_once(piece: str) -> None:
     began = time.process_time()
-    note_lookalikes(piece * 99_999 + "9")
+    note_lookalikes(piece * (99_999 // len(piece)) + "9")
+    list(foreign.note_foreign(piece * (99_999 // len(piece)) + "9", is_search=True))
     assert time.process_time() - began < 5

@@ -30,6 +30,8 @@ def test_examples_in_docstrings() -> None:
         ('gout "uric acid" beer', (["gout", "beer"], ["uric acid"], [], "gout uric acid beer")),
         ("gout “uric acid”", (["gout"], ["uric acid"], [], "gout uric acid")),
         ("„uric acid“", ([], ["uric acid"], [], "uric acid")),
+        ("«uric acid»", ([], ["uric acid"], [], "uric acid")),
+        ("＂uric acid＂", ([], ["uric acid"], [], "uric acid")),
         ("+gout beer", (["beer"], ["gout"], [], "gout beer")),
         ('+"uric acid"', ([], ["uric acid"], [], "uric acid")),
         ('gout -beer -"red wine"', (["gout"], [], ["beer", "red wine"], "gout")),

@@ -1,0 +1,134 @@
+"""Operators and fields of other databases, and unfinished ones, which are read as words: each with what to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engine.corpus.boolean.tokens import hide_quoted
+
+_SMALL = r"(?:a|an|and|the|of|in|on|at|to|or|not|for|from|with|by|than|was|were|is|are|between)\b"
+_OPERATOR = re.compile(
+    r"(?<=[\w)\"'*\].]\s)(?:(?P<capital>XOR|ANDNOT|BUTNOT|SAME|WITH)|(?P<mark>&&|\|\|?)"
+    r"|(?P<slash>(?i:near|next|adj)\s?/(?:\s?[0-9]{1,3}|[nxk#])|(?i:pre|onear|within)\s?/\s?(?:[0-9]{1,3}|[nx#]))"
+    rf"|(?P<low>near|next)[0-9]{{1,2}}|(?P<word>near|Near)|(?P<ebsco>[nw])1?[0-9])(?=\s+(?!{_SMALL})[\w(\"'*])"
+)
+_READ = re.compile(r"(?i:near|next|pre)/[0-9]+")  # these are operators
+_TITLE_CASE = re.compile(rf"(?<=[a-z)\"*]\s)(?:And|Or|Not)(?=\s+(?:[\"(]|(?!{_SMALL})[a-z]))")
+_NAMES = "ti|ab|abs|su|noft|tw|title|abstract|mh|kw|au|mesh|all"
+_GROUPED = re.compile(
+    rf"(?<![\w.*$?#-])(?P<field>{_NAMES}|{_NAMES.upper()}|(?i:(?:mesh|mjmesh|emb|mjemb)(?:\.[a-z]+){{1,3}}))"
+    r"(?P<sign>[:=]?)(?=[(\"](?!s\)))"
+)
+_APART = re.compile(r"^\s*(?:TI|AB|TX|TS|SU|MH|AU|KW)\s+(?=[(\"])")
+_EQUALS = re.compile(r"^\s*(?:\(\s*)?(?:TI|AB|TS|TX|SO|AU|KW|SU)=(?=[a-z][\w*-]{2})")
+_COLON = re.compile(
+    r"(?<![\w:.*$?#-])(?P<field>(?i:ti|ab|tiab|tw|au|auth|author|abstract|ta|journal|mh|mesh|kw|su|year|language)):(?=\w)"
+)
+_EXPLODE = re.compile(
+    r"(?:^|[(\n]|\b(?:AND|OR|NOT)\s)[^\S\n]*+(?P<field>exp|explode)[^\S\n]+(?P<word>[A-Za-z][\w-]+)(?![^()\n]{0,99}/)"
+)
+_OPEN = re.compile(r"(?<=\w)\[(?:(?i:tiab|ti|ab|tw|mh|mesh|pt|au))(?=\s*(?:$|[()]|(?:AND|OR|NOT)\b))")
+_CODES = re.compile(r"(?<=[a-z*$?#)\"]{2})\.(?:tiab|[a-z]{2}(?:,[a-z]{2}){0,9})\.(?=\s*(?:$|\)|(?i:and|or|not)\b))")
+_FUZZY = re.compile(r"(?<=\")~[0-9]{1,2}(?!\w)")
+_SINGLE = re.compile(r"(?<!\w)'(?P<words>\w[^'\n]{0,60}\s[^'\n]{0,60}\w)'(?!\w)")
+_UNCLOSED = re.compile(r"(?<![^\s(+-])\"(?=\w)")
+_TAGS = {"abs": "ab", "abstract": "ab", "title": "ti", "author": "au", "auth": "au", "journal": "ta", "year": "dp"}
+_TAGS |= dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh") | dict.fromkeys(
+    ("all", "noft", "ts", "tx"), "tw"
+)
+_TAGS |= {"kw": "ot", "so": "ta", "language": "la"}
+_READ_FIELDS = frozenset(("TI", "TITLE", "AB", "ABS", "ALL", "KW", "MH", "AU"))  # before a group in a search
+_SHORT = 5  # blanks of a question in which near may be an operator
+_FARTHEST = 40  # characters on each side that are looked at for a word
+
+
+def note_foreign(text: str, *, is_search: bool) -> Iterator[str]:
+    """Yield a note for each operator or field that is read as a word, in a text with plain marks.
+
+    is_search: whether the text is a Boolean search, not a plain question.
+
+    >>> list(note_foreign("gout XOR pain", is_search=False))
+    ['XOR was read as a word. If it is an operator, write (gout OR pain) NOT (gout AND pain)']
+    """
+    open_text = hide_quoted(text)
+    for match in _OPERATOR.finditer(open_text):
+        if _is_unread(match, open_text, is_search=is_search):
+            yield _note_operator(match, text)
+    yield from _note_fields(open_text, is_search=is_search)
+    yield from _note_unfinished(open_text, is_search=is_search)
+    if not is_search:
+        for match in _SINGLE.finditer(text):
+            yield f'{match[0]} was read as words. For a phrase, write "{match["words"]}"'
+        if open_text.count('"') % 2 and _UNCLOSED.search(open_text):
+            yield "a quotation mark is not closed, so no phrase begins there. Close it, or leave it out"
+
+
+def _is_unread(match: re.Match[str], text: str, *, is_search: bool) -> bool:
+    """Return whether what looks like an operator stands between two words and is read as none."""
+    words = _find_words(match, text)
+    if _READ.fullmatch(match[0]) or (match["capital"] and all(word.isupper() for word in words)):
+        return False
+    if match["word"] and not is_search and text.count(" ") > _SHORT:  # prose
+        return False
+    return not {"AND", "OR", "NOT"}.intersection(words)
+
+
+def _note_operator(match: re.Match[str], text: str) -> str:
+    """Return the note on an operator, with what to write."""
+    left, right = _find_words(match, text)
+    operator = match[0]
+    if operator == "XOR":
+        instead = f"({left} OR {right}) NOT ({left} AND {right})"
+    elif operator in ("ANDNOT", "BUTNOT"):
+        instead = f"{left} NOT {right}"
+    elif match["mark"]:
+        instead = f"{left} {'AND' if operator == '&&' else 'OR'} {right}"
+    else:
+        instead = f"{left} {_name_nearness(match)} {right}"
+    return f"{operator} was read as a word. If it is an operator, write {instead}"
+
+
+def _name_nearness(match: re.Match[str]) -> str:
+    """Return the proximity operator that another one stands for."""
+    digits = re.sub(r"[^0-9]", "", match[0])
+    if match["ebsco"]:
+        return f"{'N' if match['ebsco'] == 'n' else 'PRE'}/{digits}"
+    name = "NEXT" if match[0].lower().startswith(("next", "pre")) else "NEAR"
+    return f"{name}/{digits or ('3' if match['slash'] else '10')}"
+
+
+def _find_words(match: re.Match[str], text: str) -> tuple[str, str]:
+    """Return the words or phrases on both sides of a match, with their tags; (…) where there is another thing."""
+    before = re.search(r"(\"[^\"\n]*\"\S*|[^\s()\"]+)\s$", text[max(0, match.start() - _FARTHEST) : match.start()])
+    after = re.match(r"\s+(\"[^\"\n]*\"|[^\s()\"]+)", text[match.end() : match.end() + _FARTHEST])
+    return before[1] if before else "(…)", after[1] if after else "(…)"
+
+
+def _note_fields(text: str, *, is_search: bool) -> Iterator[str]:
+    """Yield a note for each field before what is looked up, in a text without its quoted phrases."""
+    found = [
+        (match.start(), match[0].strip(), match["field"])
+        for match in (*_GROUPED.finditer(text), *(_COLON.finditer(text) if is_search else ()))
+        if not (is_search and match["field"] in _READ_FIELDS and ":" not in match[0])
+    ]
+    if not is_search:
+        plain = (*_APART.finditer(text), *_EQUALS.finditer(text))
+        found += [(match.start(), match[0].strip(" (\t\n"), match[0].strip(" (=\t\n")) for match in plain]
+    for _, written, name in sorted(found):
+        tag = _TAGS.get(name.lower().split(".")[0], name.lower())
+        yield f"{written} was read as a word. If it is a field, write its tag after the word, as in gout[{tag}]"
+
+
+def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
+    """Yield a note for each field tag or heading that lacks something, in a text without its quoted phrases."""
+    for match in _TITLE_CASE.finditer(text) if not is_search else ():
+        yield f"{match[0]} was read as a word. If it is an operator, write {match[0].upper()}"
+    for match in _EXPLODE.finditer(text):
+        yield f"{match['field']} was read as a word. For a heading, write exp {match['word']}/"
+    for match in _OPEN.finditer(text):
+        yield f"{match[0]} was read as a word, since it is not closed. For a field tag, write {match[0]}]"
+    for match in _CODES.finditer(text) if not is_search else ():
+        yield f"{match[0]} was read as a word, since it is no field of Ovid. For title and abstract, write .ti,ab."
+    for match in _FUZZY.finditer(text):
+        yield f'{match[0]} was not read. For words near each other, write "hip pain"[tiab:{match[0]}]'
