@@ -21,15 +21,20 @@ class Kind(StrEnum):
     NEAR = "NEAR"  # the parts follow each other within `distance` words
 
 
-def join_tag(text: str, tag: str) -> str:
-    """Return a text with its tag; the tag alone if it is the whole of a heading or limit.
+_BEFORE = re.compile(r"title:|[A-Z]{2,}(?:-[A-Z]+)*=?", re.IGNORECASE)  # a field in front of a term: TI, TS=
 
-    >>> join_tag("gout", "[ti]"), join_tag("english", "[english]/lim"), join_tag("gout", "title:")
-    ('gout[ti]', '[english]/lim', 'gout title:')
+
+def join_tag(text: str, tag: str) -> str:
+    """Return a text with its tag, where it was written; the tag alone if it is the whole of a heading or limit.
+
+    >>> join_tag("gout", "[ti]"), join_tag("English", "[english]/lim"), join_tag("gout", "title:"), join_tag("gout", "TI")
+    ('gout[ti]', '[english]/lim', 'title:gout', 'TI gout')
     """
     name = text.split("/")[0]
-    if name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", tag):
+    if name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", tag, re.IGNORECASE):
         return tag.strip()
+    if _BEFORE.fullmatch(tag):
+        return f"{tag}{'' if tag.endswith((':', '=')) else ' '}{text}"
     return f"{text}{'' if tag.startswith(('[', '.', ':', '/')) else ' '}{tag}".strip()
 
 

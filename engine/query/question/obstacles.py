@@ -156,4 +156,7 @@ def _join_node(node: Node, parts: Sequence[str]) -> str:
         return replace(node.term, text=quoted).written
     if node.kind is Kind.LINE:
         return f"#{node.line}"
-    return f"NOT {parts[0]}" if node.kind is Kind.NOT else f"({f' {node.kind} '.join(parts)})"
+    if node.kind is Kind.NOT:
+        return f"NOT {parts[0]}"
+    operator = f"{'NEXT' if node.ordered else 'NEAR'}/{node.distance}" if node.kind is Kind.NEAR else node.kind
+    return f"({f' {operator} '.join(parts)})"

@@ -58,6 +58,25 @@ def test_the_parts_of_a_boolean_search(toy: IndexFolder) -> None:
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("gout NEAR/3 zebrafish", "(gout NEAR/3 zebrafish)"),
+        ("gout NEXT zebrafish", "(gout NEXT/1 zebrafish)"),
+        ("gout AND TI=zebrafish", "TI=zebrafish"),
+        ("gout AND TI zebrafish", "TI zebrafish"),
+        ("gout AND title:zebrafish", "title:zebrafish"),
+        ('gout AND (MH "Zebrafish")', 'MH "Zebrafish"'),
+        ("gout AND humans[Filter]", "humans[Filter]"),
+        ("gout AND [randomized controlled trial]/lim", "[randomized controlled trial]/lim"),
+    ],
+)
+def test_a_part_is_named_as_it_was_written(toy: IndexFolder, text: str, written: str) -> None:
+    with open_index(toy.path) as index:
+        answer = index.ask(Query(text, filters=Filters(where='title ~ "no such title"')))
+        assert written in [one.condition for one in answer.obstacles]
+
+
 def test_no_more_parts_are_looked_up_than_are_told(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     find, asked = OpenGeneration.find_matches, []
 
