@@ -1,11 +1,25 @@
-"""Hits as texts with plain metadata, as the programs that ask for documents take them."""
+"""What the programs that ask for documents give, an open index, and what they take: texts with plain metadata."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from engine.arguments import show_value
+from engine.errors import UsageError
+from engine.query.index import Index
 from engine.records.answer import Hit
 from engine.references.values.fields import list_hit_fields
+
+
+def check_index(value: object) -> Index:
+    """Return an open index.
+
+    Raises:
+        UsageError: it is none, such as the path of one.
+    """
+    if not isinstance(value, Index):
+        raise UsageError(f"index is {show_value(value)}, expected an open one: open_index('indexes/rheumatology')")
+    return value
 
 
 def build_text(hit: Hit) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine import Query, open_index
-from engine.errors import UsageError
+from engine.errors import EncoderError, NoRecordError, UsageError
 from engine.index.generations.folder import IndexFolder
 from tests.conftest import TOY_MODEL
 
@@ -19,6 +19,8 @@ from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from engine.retrievers import MtebEncoder, MtebSearch
+
+BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
 
 
 class ToyTask(AbsTaskRetrieval):
@@ -110,13 +112,82 @@ def test_the_whole_search(task: ToyTask, tmp_path: Path) -> None:
     rows = [{"id": "a", "text": "gout"}, {"id": "b", "text": "knee"}, {"id": "c", "text": " "}]
     got = model.search(rows, top_k=3)
     assert model._index is not None
+    titles = {record.record_id: record.title for record in task.records}
     for row in rows[:2]:
         hits = model._index.ask(Query(row["text"], top_k=3), judged=False).hits
-        assert list(got[row["id"]]) == [hit.id for hit in hits]
+        assert [titles[name] for name in got[row["id"]]] == [hit.title for hit in hits]
         assert list(got[row["id"]].values()) == [hit.ranking_score for hit in hits]
     assert got["c"] == {}
     some = model.search(rows[:1], top_k=3, top_ranked={"a": ["toy-02", "toy-07"]})
     assert sorted(some["a"]) == ["toy-02", "toy-07"]
+
+
+ODD_IDS = [
+    "a",
+    " sp ace ",
+    "https://doi.org/10.1000/x",
+    "10.1000/x",
+    "PMID:5",
+    "5",
+    "005",
+    "nl\nx",
+    "é",
+    "e\u0301",
+    "x" * 600,
+]
+
+
+def test_documents_keep_their_ids() -> None:
+    model = MtebSearch(str(TOY_MODEL))
+    model.index({"id": name, "text": f"gout and diet of group {at}"} for at, name in enumerate(ODD_IDS))
+    rows = [{"id": "q", "text": "gout and diet"}]
+    assert sorted(model.search(rows, top_k=99)["q"]) == sorted(ODD_IDS)
+    for some in (["5", "10.1000/x"], ["PMID:5"], [" sp ace ", "e\u0301"]):
+        assert sorted(model.search(rows, top_k=99, top_ranked={"q": [*some, "nowhere"]})["q"]) == sorted(some)
+    assert model.search(rows, top_k=99, top_ranked={}) == {"q": {}}
+
+
+def test_results_are_kept_by_mode_and_encoder(toy: IndexFolder, task: ToyTask, tmp_path: Path) -> None:
+    with open_index(toy.path) as index:
+        fingerprint = index.manifest.encoder.fingerprint
+    found = {}
+    for mode in ("keyword", "semantic"):
+        model = MtebSearch(str(TOY_MODEL), mode)
+        before = model.mteb_model_meta  # mteb looks for results before it indexes anything
+        assert before.name == f"abstract-engine/toy-model-search-{mode}"
+        assert before.revision.endswith(f"-{fingerprint}")
+        found[mode] = score(task, model, tmp_path)["ndcg_at_10"]
+        assert model.mteb_model_meta == before
+    assert found["keyword"] != found["semantic"]
+
+
+def test_a_new_corpus_takes_the_place_of_the_one_before() -> None:
+    model = MtebSearch(str(TOY_MODEL))
+    for text in ("gout", "knee"):
+        model.index([{"id": text, "text": text}])
+        assert model.search([{"id": "q", "text": "gout knee"}], top_k=9)["q"].keys() == {text}
+        assert len(list(model._folder.iterdir())) == 1
+    with pytest.raises(NoRecordError):
+        model.index([{"id": "a", "text": ""}])
+    with pytest.raises(UsageError, match="no corpus was indexed"):
+        model.search([], top_k=3)
+
+
+def test_what_cannot_be_used_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(UsageError, match="mode is 'bm25', expected one of"):
+        MtebSearch(str(TOY_MODEL), mode="bm25")  # type: ignore[arg-type]
+    with pytest.raises(EncoderError, match="there is no"):
+        MtebSearch("/nowhere/model")
+    with pytest.raises(UsageError, match="index is 'indexes/sample', expected an open one: open_index"):
+        MtebEncoder("indexes/sample")  # type: ignore[arg-type]
+    model = MtebSearch(str(TOY_MODEL))
+    model.index([{"id": "a", "text": "gout"}])
+    with pytest.raises(UsageError, match="top_k is 0"):
+        model.search([{"id": "q", "text": "gout"}], top_k=0)
+    assert not caplog.messages
+    rows = [{"id": "q", "text": "gout"}, {"id": "blank", "text": " "}, {"id": "long", "text": "gout " * 30_000}]
+    assert {name: len(found) for name, found in model.search(rows, top_k=3).items()} == {"q": 1, "blank": 0, "long": 0}
+    assert caplog.messages == ["2 of 3 queries can't be answered. The first is blank: " + BLANK]
 
 
 def test_nothing_indexed() -> None:
