@@ -122,6 +122,17 @@ def test_a_table_on_a_terminal(toy: IndexFolder) -> None:
     assert "{" not in shown
 
 
+def test_known_records_on_a_narrow_terminal(toy: IndexFolder, tmp_path: Path) -> None:
+    known = tmp_path / "known.txt"
+    known.write_text("toy-01\ntoy-02\n", encoding="utf-8")
+    rows = {
+        columns: on_terminal(toy.path.parent, "recall", "gout", "--known", str(known), columns=columns).splitlines()[:3]
+        for columns in ("50", "300")
+    }
+    assert max(map(len, rows["50"])) <= 50 < max(map(len, rows["300"]))
+    assert rows["50"][2].rstrip().endswith("…")
+
+
 @pytest.mark.parametrize("columns", [1, 20, 50])
 def test_hits_on_a_narrow_terminal_are_blocks_of_lines(toy: IndexFolder, columns: int) -> None:
     shown = on_terminal(toy.path.parent, "search", "gout", "-n", "2", columns=str(columns))
