@@ -27,8 +27,10 @@ _BEFORE = re.compile(r"title:|[A-Z]{2,}(?:-[A-Z]+)*=?", re.IGNORECASE)  # a fiel
 def join_tag(text: str, tag: str) -> str:
     """Return a text with its tag, where it was written; the tag alone if it is the whole of a heading or limit.
 
-    >>> join_tag("gout", "[ti]"), join_tag("English", "[english]/lim"), join_tag("gout", "title:"), join_tag("gout", "TI")
-    ('gout[ti]', '[english]/lim', 'title:gout', 'TI gout')
+    >>> join_tag("gout", "[ti]"), join_tag("English", "[english]/lim"), join_tag("gout", "title:")
+    ('gout[ti]', '[english]/lim', 'title:gout')
+    >>> join_tag("gout", "TI")
+    'TI gout'
     """
     name = text.split("/")[0]
     if name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", tag, re.IGNORECASE):
