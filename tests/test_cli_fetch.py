@@ -46,6 +46,17 @@ def test_a_query_becomes_a_file_and_an_index(library: Library, toy: IndexFolder,
     assert again.returncode == 2 and "exists. Write over it: --overwrite" in again.stderr
 
 
+def test_a_query_or_an_output_that_is_none_is_refused(library: Library, engine: Run, tmp_path: Path) -> None:
+    for query, output, message in [
+        ("\udcff", "a.xml.gz", "the query is not text in UTF-8"),
+        ("gout", "/", "/ is a folder, expected a file"),
+        ("gout", "", ". is a folder, expected a file"),
+    ]:
+        done = engine("fetch", "pubmed", query, "-o", output, "--base-url", library.url)
+        assert done.returncode == 2 and f"Error: {message}" in done.stderr
+    assert not library.asked
+
+
 def test_ids_come_from_a_file_and_those_that_do_not_are_named(library: Library, engine: Run, tmp_path: Path) -> None:
     ids, path = tmp_path / "ids.txt", tmp_path / "known.xml.gz"
     ids.write_text("PMID: 4\n2\n99\n4\nW123\n")

@@ -183,10 +183,12 @@ def _check_query(query: str) -> str:
     """Return a query without blanks around it.
 
     Raises:
-        UsageError: it is empty.
+        UsageError: it is empty, or holds bytes that are no text.
     """
     if not query.strip():
         raise UsageError('the query is empty. For example: engine fetch pubmed "gout[mh]" -o gout.xml.gz')
+    if query != query.encode("utf-8", "replace").decode():
+        raise UsageError("the query is not text in UTF-8. Type it anew, or set the terminal to UTF-8")
     return query.strip()
 
 

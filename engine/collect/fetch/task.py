@@ -50,7 +50,7 @@ class FetchTask:
     @property
     def work_path(self) -> Path:
         """The work file beside the output."""
-        return self.path.with_name(f"{self.path.name}.part")
+        return self.path.parent / f"{self.path.name}.part"
 
     @property
     def purpose(self) -> dict[str, str]:
