@@ -616,7 +616,7 @@ def _read_range(name: str, span: object) -> YearRange:
     raise UsageError(f"{name} holds {show_value(span)}, expected {_PAIR}")
 
 
-_PAIR = "(first, last) with None for an open end: (1998, 2003)"
+_PAIR = "text such as '2015-', or (first, last) with None for an open end: (1998, 2003)"
 
 
 def _read_year(name: str, year: Any) -> int:

@@ -100,7 +100,7 @@ def test_lists_become_tuples_and_texts_become_ranges_of_years() -> None:
         ({"years": 2026}, r"^years is 2026, expected a list: \["),
         ({"years": "2015-"}, r"^years is the single text '2015-', expected a list of them: \['2015-'\]$"),
         ({"years": ["x"]}, "^'x' is not a range of years"),
-        ({"years": (2015, 2020)}, r"^years holds 2015, expected \(first, last\)"),
+        ({"years": (2015, 2020)}, r"^years holds 2015, expected text such as '2015-', or \(first, last\)"),
         ({"years": [(2020, 2015)]}, r"^years holds \(2020, 2015\)"),
         ({"journals": "Gut"}, r"^journals is the single text 'Gut', expected a list of them: \['Gut'\]$"),
         ({"journals": [" "]}, "^journals holds ' ', expected text of 1 to"),
