@@ -13,7 +13,6 @@ from pydantic import ConfigDict, field_validator
 from engine.errors import UsageError
 from engine.options import DEFAULT_MODE
 from engine.query.index import Index
-from engine.records.answer import Hit
 from engine.retrievers.documents import build_metadata, build_text, check_index
 
 _OPTIONS = ("top_k", "mode", "filters")
@@ -53,7 +52,7 @@ class LangChainRetriever(BaseRetriever):
         if unknown := options.keys() - set(_OPTIONS):
             raise UsageError(f"{min(unknown)} was given, expected {', '.join(_OPTIONS[:-1])} or {_OPTIONS[-1]}")
         asked = {name: getattr(self, name) for name in _OPTIONS} | options
-        hits: list[Hit] = self.index.search(query, **asked)
+        hits = self.index.search(query, **asked)
         return [Document(build_text(hit), id=hit.id, metadata=build_metadata(hit)) for hit in hits]
 
     async def _aget_relevant_documents(
@@ -61,4 +60,7 @@ class LangChainRetriever(BaseRetriever):
     ) -> list[Document]:
         """Do the same in a thread, so that the event loop goes on."""
         plain = run_manager.get_sync()
-        return await run_in_executor(None, self._get_relevant_documents, query, run_manager=plain, **options)
+        found: list[Document] = await run_in_executor(
+            None, self._get_relevant_documents, query, run_manager=plain, **options
+        )
+        return found
