@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -41,7 +41,7 @@ class _ClosedStream(io.TextIOBase):
 
 
 def prepare_streams() -> None:
-    """Let stdout and stderr take any text, with what they can't show replaced.
+    """Let stdout and stderr take any text, with what they can't show replaced, and write all of it or fail.
 
     Where stdout is closed, printing is an error; where stderr is closed, messages are dropped.
     """
@@ -54,9 +54,20 @@ def prepare_streams() -> None:
         sys.stdout = _ClosedStream()
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")
+    sys.stdout, sys.stderr = _add_buffer(sys.stdout), _add_buffer(sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=choose_encoding(stream), errors="replace")
+
+
+def _add_buffer(stream: Any) -> Any:
+    """Return a stream of the same file that has a buffer.
+
+    Without one, as with PYTHONUNBUFFERED, Python drops the rest where a disk is full or a pipe is closed meanwhile.
+    """
+    if not isinstance(stream, io.TextIOWrapper) or not isinstance(stream.buffer, io.RawIOBase):
+        return stream
+    return open(stream.fileno(), "w", buffering=1, encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 
 def leave(code: int) -> NoReturn:

@@ -383,7 +383,7 @@ def test_printable_and_json_by_hand() -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("arguments", ["search gout -n 40 --nl", "status", "--help"])
+@pytest.mark.parametrize("arguments", ["search gout -n 40 --nl", "similar toy-01 -t", "status", "--help"])
 def test_a_reader_that_has_enough_ends_a_command_as_it_ends_git(
     toy: IndexFolder, arguments: str, unbuffered: str
 ) -> None:
@@ -391,6 +391,14 @@ def test_a_reader_that_has_enough_ends_a_command_as_it_ends_git(
     environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, env=environment)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_is_cut_off_is_an_error(toy: IndexFolder, tmp_path: Path, unbuffered: str) -> None:
+    command = f"ulimit -f 4; {sys.executable} -m engine search gout -n 40 --csv > {tmp_path / 'hits.csv'}"
+    environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert (done.returncode, done.stderr) == (1, "Error: File too large\n")
 
 
 def test_messages_that_nobody_reads_end_a_command_too(toy: IndexFolder) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +18,21 @@ from engine.terminal import PIPE_WIDTH, join_lines, make_printable
 _NARROW = 60  # columns; below, a hit is a block of lines
 
 
+class _TableConsole(Console):
+    """A console that leaves it to the command what happens where nobody reads any more."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise the error that rich caught.
+
+        Raises:
+            BrokenPipeError: always.
+        """
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Sequence[float | None] = ()) -> None:
     """Print hits as a table: rank, scores, id, year, title and journal, what has changed, and why each is a hit."""
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console = _TableConsole(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     if console.width < _NARROW:
         _print_blocks(console, hits, changes)
         return
