@@ -136,6 +136,7 @@ def test_a_vector_finds_what_its_text_finds(toy: IndexFolder) -> None:
         (np.ones((1, 32)), r"has the shape \(1, 32\), expected \(32,\)"),
         (np.zeros(32), "is zero, so it has no direction"),
         (np.full(32, np.nan), "holds NaN or infinity"),
+        (np.full(32, 1j), "expected 32 numbers"),
         ("gout", "expected 32 numbers"),
     ],
 )

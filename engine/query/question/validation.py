@@ -236,7 +236,8 @@ def check_vector(vector: object, dim: int) -> Vectors:
         UsageError: it is no row of dim finite numbers, or has no direction.
     """
     try:
-        numbers = np.array(vector, np.float64)
+        given = np.array(vector)
+        numbers = given.astype(np.float64, casting="same_kind" if given.dtype.kind == "c" else "unsafe")
     except (TypeError, ValueError) as err:
         raise UsageError(f"the vector is {str(vector)[:60]!r}, expected {dim} numbers") from err
     if numbers.shape != (dim,):
