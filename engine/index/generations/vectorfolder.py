@@ -298,16 +298,18 @@ class _ParquetFile:
             self._file = parquet.ParquetFile(self.path)
         kinds = {field.name: field.type for field in self._file.schema_arrow}
         kind = kinds.get(VECTOR, arrow.null())
-        if ID not in kinds or not arrow.types.is_fixed_size_list(kind) or kind.value_type != arrow.float32():
+        types = (arrow.types.is_fixed_size_list, arrow.types.is_list, arrow.types.is_large_list)
+        if ID not in kinds or not any(is_list(kind) for is_list in types) or kind.value_type != arrow.float32():
             found = ", ".join(f"{name}: {each}" for name, each in kinds.items())
             raise UsageError(
-                f"{self.path} has the columns {found}, expected {ID}: string and {VECTOR}: fixed_size_list of float"
+                f"{self.path} has the columns {found}, expected {ID}: string and {VECTOR}: lists of float, which are "
+                "float32. Numbers of another type have to be converted"
             )
         self._columns = [name for name in (ID, PASSAGE, DIGEST) if name in kinds]
         groups = range(self._file.num_row_groups)
         sizes = [self._file.metadata.row_group(at).num_rows for at in groups]
         self._starts = (np.cumsum(sizes, dtype=np.int64) - sizes).tolist()
-        self.shape = (int(sum(sizes)), int(kind.list_size))
+        self.shape = (int(sum(sizes)), int(kind.list_size) if types[0](kind) else self._measure_first())
         self._read_group = lru_cache(_GROUPS_KEPT)(self._read_vectors_of)
 
     @contextlib.contextmanager
@@ -321,6 +323,14 @@ class _ParquetFile:
             yield
         except (OSError, ValueError, self._failure) as err:
             raise UsageError(f"{self.path} can't be read: {_explain(err)}. {_EXPECTED.capitalize()}") from err
+
+    def _measure_first(self) -> int:
+        """Return the number of values of the first vector; 0 where there is none."""
+        with self._explain_damage():
+            for batch in self._file.iter_batches(_BLOCK, columns=[VECTOR]):
+                if lengths := batch.column(VECTOR).value_lengths().drop_null().to_pylist():
+                    return int(lengths[0])
+        return 0
 
     def read_cells(self) -> Iterator[Any]:
         """Yield the cells of each row by column.
@@ -341,9 +351,19 @@ class _ParquetFile:
         return np.concatenate(parts)
 
     def _read_vectors_of(self, group: int) -> Vectors:
-        """Return the vectors of a row group; one that is null has NaN."""
+        """Return the vectors of a row group; one that is null has NaN.
+
+        Raises:
+            UsageError: the file is damaged, or a vector has another number of values than the first one.
+        """
         with self._explain_damage():
             column = self._file.read_row_group(group, columns=[VECTOR]).column(VECTOR).combine_chunks()
+        lengths = column.value_lengths().fill_null(self.shape[1]).to_numpy()
+        if (odd := np.flatnonzero(lengths != self.shape[1])).size:
+            raise UsageError(
+                f"{self.path}, row {self._starts[group] + odd[0] + 1:,}: the vector has {lengths[odd[0]]:,} values, "
+                f"expected {self.shape[1]:,} as in the first one"
+            )
         vectors = np.full((len(column), self.shape[1]), np.nan, np.float32)
         is_there = column.is_valid().to_numpy(zero_copy_only=False)
         vectors[is_there] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.shape[1])

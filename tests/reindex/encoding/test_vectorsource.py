@@ -378,3 +378,30 @@ def test_parquet_is_read_by_row_group(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"id": ["m"], "vector": ["gout"]}), tmp_path / "vectors.parquet")
     with pytest.raises(UsageError, match=re.escape("has the columns id: string, vector: string, expected id: string")):
         VectorTable(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["list_", "large_list"])
+def test_parquet_of_pandas_and_polars_is_read(tmp_path: Path, kind: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the [arrow] extra")
+    from pyarrow import parquet
+
+    def write(vectors: list[list[float] | None]) -> VectorTable:
+        column = pyarrow.array(vectors, getattr(pyarrow, kind)(pyarrow.float32()))
+        ids = pyarrow.array([f"m{at}" for at in range(len(vectors))], pyarrow.large_string())
+        parquet.write_table(
+            pyarrow.table({"id": ids, "vector": column}), tmp_path / "vectors.parquet", row_group_size=4
+        )
+        return VectorTable(tmp_path)
+
+    (tmp_path / "manifest.json").write_text('{"fingerprint": "f"}')
+    matrix = np.eye(9, DIM, dtype=np.float32)
+    read = write(matrix.tolist())
+    assert read.shape == (9, DIM) and np.array_equal(read.read_vectors(2, 6), matrix[2:8])
+    assert [row.record_id for row in read.read_rows()] == [f"m{at}" for at in range(9)]
+    read = write([None, *matrix.tolist()])
+    assert read.shape == (10, DIM) and np.isnan(read.read_vectors(0, 1)).all()
+    assert np.array_equal(read.read_vectors(1, 9), matrix)
+    read = write([*matrix[:6].tolist(), [1.0]])
+    with pytest.raises(UsageError, match=rf"row 7: the vector has 1 values, expected {DIM} as in the first one"):
+        read.read_vectors(3, 4)
+    assert write([None, None]).shape == (2, 0)
