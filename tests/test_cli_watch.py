@@ -95,6 +95,21 @@ def test_what_the_command_prints_is_no_part_of_the_report(toy: IndexFolder, add:
         assert (done.returncode, json.loads(done.stdout)["index"]) == (code, "toy") and printed in done.stderr
 
 
+def test_a_run_that_ends_while_it_tells_says_where_the_news_is(toy: IndexFolder, add: Callable[..., Report]) -> None:
+    environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONPATH": str(ROOT)}
+    run = [sys.executable, "-m", "engine", "watch"]
+    subprocess.run([*run, "add", "zorb", "zorbing"], env=environment, check=True)
+    add(ROW)
+    end = f"{sys.executable} -c 'import os; os.kill(os.getppid(), 15); import time; time.sleep(60)'"
+    done = subprocess.run(
+        [*run, "run", "--notify-command", end], env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 143
+    assert (
+        done.stderr == f"Error: terminated; the news is in {toy.path / 'news' / '000001'}, and is not reported again\n"
+    )
+
+
 def test_exit_codes_tell_cron_what_happened(engine: Run, toy: IndexFolder, add: Callable[..., Report]) -> None:
     bad = engine("watch", "add", "bad", "(gout[tiab] AND")
     assert bad.returncode == 2 and not (toy.path / "index.toml").exists()

@@ -162,13 +162,14 @@ def run_watches(config: Config, notify_command: str | None, as_object: bool) -> 
     with raise_signals(_KEPT):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         run = answer_watches(IndexFolder(path), Settings.load(path).watches, now)
-        text = format_news(run)
-        reason = ""
-        if notify_command and run.number is not None:  # first, so that it also runs where nobody reads the output
+    text, reason = format_news(run), ""
+    place = "" if run.number is None else str(find_run_folder(path, run.number))
+    with raise_signals(f"the news is in {place}, and is not reported again" if place else "there is no news"):
+        if notify_command and place:  # first, so that it also runs where nobody reads the output
             reason = run_notify_command(notify_command, text.encode("utf-8", "replace"))
         click.echo(dump_json(list_news_fields(run))) if as_object else say(text.rstrip("\n"))
-        if run.number is not None:
-            say(f"written to {find_run_folder(path, run.number)}", err=True)
+        if place:
+            say(f"written to {place}", err=True)
         leave(_close_run(run, reason))
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.characters import UNPRINTABLE
+from engine.errors import EngineError
 from engine.files import write_text
 from engine.index.files.durable import replace_text
 from engine.platform import replace_path, sync_path
@@ -38,8 +39,25 @@ def find_run_folder(folder: Path, number: int) -> Path:
 
 
 def replace_run(folder: Path, run: NewsRun) -> None:
-    """Write the files of a run; a folder of this number, of a run that was killed, is replaced."""
+    """Write the files of a run; a folder of this number, of a run that was killed, is replaced.
+
+    Raises:
+        EngineError: the disk is full, or another error of the system.
+    """
     target = find_run_folder(folder, run.number or 0)
+    try:
+        _replace_folder(target, run)
+    except (OSError, EngineError) as err:
+        cause = err if isinstance(err, OSError) else err.__cause__
+        reason = getattr(cause, "strerror", None) or err
+        raise EngineError(
+            f"the news can't be written to {target}: {reason}. Nothing is lost: make room or give permission there, "
+            f"and run: engine watch run -i {run.index}"
+        ) from err
+
+
+def _replace_folder(target: Path, run: NewsRun) -> None:
+    """Write the files of a run into a new folder, and give it its name."""
     part = target.with_name(f".{target.name}.part")
     content = list_news_fields(run)
     _remove(part)

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from lxml import etree
 
 from engine.config import SavedQuestion, read_watches
-from engine.errors import ConfigError, CorruptError, LockedError, UsageError
+from engine.errors import ConfigError, CorruptError, EngineError, LockedError, UsageError
 from engine.index.files.lock import lock_for_writing
 from engine.index.generations.folder import IndexFolder
 from engine.reindex.news import newsfiles
@@ -320,6 +320,19 @@ def test_a_file_in_the_place_of_a_folder_of_news_is_replaced(toy: IndexFolder, t
     (toy.path / _NEWS / name).touch()
     assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
     assert sorted(path.name for path in (toy.path / _NEWS).iterdir()) == ["000001", "feed.atom"]
+
+
+def test_news_that_cannot_be_written_are_told_again(toy: IndexFolder, tmp_path: Path) -> None:
+    watches = saved(ZORB)
+    begin_watches(toy, watches)
+    add_rows(toy, tmp_path, {"id": "z1", "title": "Zorbing one"})
+    (toy.path / _NEWS).touch()
+    with pytest.raises(
+        EngineError, match=r"to .*000001: Not a directory\. Nothing is lost: .* engine watch run -i toy"
+    ):
+        answer_watches(toy, watches, NOW)
+    (toy.path / _NEWS).unlink()
+    assert reported(answer_watches(toy, watches, NOW)) == {"zorb": [("z1", "added")]}
 
 
 def test_news_whose_feed_cannot_be_written_are_told_again(
