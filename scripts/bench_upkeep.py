@@ -93,7 +93,7 @@ def measure_watch(folder: Path, n: int, rounds: int, scratch: Path) -> dict[str,
     here = ("-i", "bench", "--indexes", str(indexes))
     with open_index(copy, follow=False) as index:
         total = len(index)
-        records = bench.spread_over(list(index.abstracts()), max(n, N_NEW))
+        records = bench.spread_over([record for record in index.abstracts() if record.title], max(n, N_NEW))
     save_questions(records[:n], copy)
     run("watch", "run", *here)
     spent: dict[str, list[float]] = {"new": [], "idle": [], "start": []}
