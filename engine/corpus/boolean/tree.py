@@ -22,6 +22,7 @@ class Kind(StrEnum):
 
 
 _BEFORE = re.compile(r"title:|[A-Z]{2,}(?:-[A-Z]+)*=?", re.IGNORECASE)  # a field in front of a term: TI, TS=
+_AFTER = re.compile(r"\[[\w :~-]*\]|\.[a-z,]+\.?|:[a-z,]+", re.IGNORECASE)  # a field behind it: [tiab], .ti,ab., :ti,ab
 
 
 def join_tag(text: str, tag: str) -> str:
@@ -29,11 +30,11 @@ def join_tag(text: str, tag: str) -> str:
 
     >>> join_tag("gout", "[ti]"), join_tag("English", "[english]/lim"), join_tag("gout", "title:")
     ('gout[ti]', '[english]/lim', 'title:gout')
-    >>> join_tag("gout", "TI")
-    'TI gout'
+    >>> join_tag("gout", "TI"), join_tag("TI", "[ti]")
+    ('TI gout', 'TI[ti]')
     """
     name = text.split("/")[0]
-    if name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", tag, re.IGNORECASE):
+    if name and not _AFTER.fullmatch(tag) and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", tag, re.IGNORECASE):
         return tag.strip()
     if _BEFORE.fullmatch(tag):
         return f"{tag}{'' if tag.endswith((':', '=')) else ' '}{text}"
