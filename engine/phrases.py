@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 
@@ -14,6 +15,16 @@ def pluralize(n: int, noun: str) -> str:
     ('1 record', '2,000 records')
     """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def list_some(words: Sequence[str], most: int, hint: str = "") -> str:
+    """Return the first words as a text, how many more there are, and then what shows them all.
+
+    >>> list_some(["a", "b"], 2, ": see log"), list_some(["a", "b", "c"], 1, ": see log")
+    ('a, b', 'a and 2 more: see log')
+    """
+    more = len(words) - most
+    return ", ".join(words[:most]) + (f" and {more:,} more{hint}" if more > 0 else "")
 
 
 def write_ordinal(n: int) -> str:

@@ -16,6 +16,16 @@ ROWS = (
 )
 
 
+def test_only_some_of_many_absent_ids_are_printed(engine: Run, add: Callable[..., Report], tmp_path: Path) -> None:
+    add(*ROWS)
+    known = tmp_path / "known.txt"
+    known.write_text("a\nb\n" + "".join(f"x{n}\n" for n in range(1, 1001)))
+    done = engine("chase", "--known", known, "-i", "toy")
+    assert "Not in this index: x1, x2, " in done.stdout
+    assert ", x19, x20 and 980 more: --json lists them\n" in done.stdout
+    assert len(json.loads(engine("chase", "--known", known, "-i", "toy", "--json").stdout)["absent"]) == 1000
+
+
 def test_a_chase_is_printed_and_written(engine: Run, add: Callable[..., Report], tmp_path: Path) -> None:
     add(*ROWS)
     known, table, missing = tmp_path / "known.txt", tmp_path / "found.csv", tmp_path / "missing.txt"

@@ -50,6 +50,8 @@ def test_a_search_is_built_from_a_list_or_an_export(engine: Run, add: Callable[.
         "",
         "Not in this index: nope",
     ]
+    listed.write_text("9000001\nz2\n" + "".join(f"x{n}\n" for n in range(1, 24)))
+    assert engine("suggest", "--known", listed, "-i", "toy").stdout.endswith(", x20 and 3 more: --json lists them\n")
     fields = json.loads(engine("suggest", "--known", export, "-i", "toy", "--json").stdout)
     assert [one["id"] for one in fields["known"]] == ["z1", "z2"] and fields["absent"] == ["DOI:10.1/absent"]
     assert fields["searches"][0]["lines"].keys() == {"PubMed", "Ovid", "Embase"}

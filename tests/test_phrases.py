@@ -8,7 +8,7 @@ from engine.records import encoder
 
 def test_examples_in_docstrings() -> None:
     assert doctest.testmod(phrases).failed == doctest.testmod(encoder).failed == 0
-    assert (doctest.testmod(phrases).attempted, doctest.testmod(encoder).attempted) == (4, 1)
+    assert (doctest.testmod(phrases).attempted, doctest.testmod(encoder).attempted) == (5, 1)
 
 
 def test_paths_in_commands_of_messages_are_one_word() -> None:

@@ -13,7 +13,7 @@ from engine.cli.frame.group import main
 from engine.cli.frame.options import KNOWN, add_options, index_options, open_named, read_id_file
 from engine.config import Config
 from engine.files import check_targets, write_text
-from engine.phrases import pluralize
+from engine.phrases import list_some, pluralize
 from engine.references.values.citation import Cited
 from engine.terminal import dump_json, join_lines, say
 
@@ -125,7 +125,7 @@ def _format_chase(found: Chase) -> Iterator[str]:
         f"{'has' if found.n_lists == 1 else 'have'} a list of references"
     )
     if found.absent:
-        yield f"Not in this index: {', '.join(map(join_lines, found.absent))}"
+        yield f"Not in this index: {list_some([join_lines(one) for one in found.absent], 20, ': --json lists them')}"
     if found.route.backward:
         yield (
             f"Read {pluralize(found.n_read_lists, 'list')} of {pluralize(found.n_read, 'record')}, with "

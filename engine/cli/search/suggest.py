@@ -11,7 +11,7 @@ import click
 from engine.cli.frame.group import main
 from engine.cli.frame.options import KNOWN, index_options, open_named, read_id_file
 from engine.config import Config
-from engine.phrases import pluralize
+from engine.phrases import list_some, pluralize
 from engine.terminal import dump_json, join_lines, say
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _format_missed(found: Suggestion) -> Iterator[str]:
             yield from map(_format_record, missed)
     if found.absent:
         yield ""
-        yield f"Not in this index: {', '.join(map(join_lines, found.absent))}"
+        yield f"Not in this index: {list_some([join_lines(one) for one in found.absent], 20, ': --json lists them')}"
 
 
 def _format_record(one: SeedRecord) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from engine.cli.frame.options import INDEXES, add_options
 from engine.cli.upkeep.build import index_files
 from engine.config import Config, check_name, read_ncbi_account
 from engine.errors import DownloadError, NoRecordError, UsageError
-from engine.phrases import pluralize
+from engine.phrases import list_some, pluralize
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class _Unasked:
 
     def describe(self) -> str:
         """Return which ids they are; "" without one."""
-        some = f"{pluralize(len(self.ids), 'id')} not asked for, expected {self.expected}: {_name_some(self.ids)}"
+        some = (
+            f"{pluralize(len(self.ids), 'id')} not asked for, expected {self.expected}: {list_some(self.ids, _N_NAMED)}"
+        )
         return some if self.ids else ""
 
 
@@ -214,7 +216,7 @@ def _read_pmids(path: Path, service: Service) -> tuple[tuple[int, ...], tuple[st
         reasons = {text: f"{text} ({found.reasons[doi]})" for text, doi in dois.items() if doi in found.reasons}
     others = tuple(reasons.get(text, text) for text, pmid in read.items() if pmid is None)
     if dois and len(others) == len(read):
-        raise NoRecordError(f"{path} holds no id of a record of PubMed: {_name_some(others)}. Check the ids")
+        raise NoRecordError(f"{path} holds no id of a record of PubMed: {list_some(others, _N_NAMED)}. Check the ids")
     if len(others) == len(read):
         raise UsageError(
             f"{path} holds no PMID and no DOI, expected one per line, a table with a column pmid or doi, or records"
@@ -241,22 +243,16 @@ def _read_europepmc_ids(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return known, tuple(text for text, name in read.items() if not name)
 
 
-def _name_some(ids: Sequence[str]) -> str:
-    """Return the first ids, and how many more there are."""
-    more = f" and {len(ids) - _N_NAMED:,} more" if len(ids) > _N_NAMED else ""
-    return ", ".join(ids[:_N_NAMED]) + more
-
-
 def _explain_unclear(done: FetchReport) -> str:
     """Return which ids do not stand for one record; "" if there is none."""
-    some = f"{pluralize(len(done.unclear), 'id')} named no record for sure: {_name_some(done.unclear)}"
+    some = f"{pluralize(len(done.unclear), 'id')} named no record for sure: {list_some(done.unclear, _N_NAMED)}"
     return some if done.unclear else ""
 
 
 def _explain_lacks(done: FetchReport) -> str:
     """Return which records did not come; "" if all did."""
     if done.missing:
-        some = f"{pluralize(len(done.missing), 'record')} did not come: {_name_some(done.missing)}"
+        some = f"{pluralize(len(done.missing), 'record')} did not come: {list_some(done.missing, _N_NAMED)}"
         return f"{some}. {done.service} may have removed them"
     if done.n_listed < done.n_counted:
         return f"{done.service} counted {pluralize(done.n_counted, 'record')}, but listed only {done.n_listed:,}"
