@@ -28,8 +28,8 @@ def write_parquet(
 ) -> None:
     """Write records as a table with the columns of CSV, block by block; the file is whole or not there.
 
-    Numbers and booleans have their types, lists are lists of texts, and what is unknown is null. A lone surrogate
-    becomes "?".
+    Numbers and booleans have their types and lists are lists of texts. An unknown number, PMID or DOI is null, another
+    text or list is empty, as in JSON. A lone surrogate becomes "?".
 
     Args:
         path: the file.
