@@ -12,6 +12,7 @@ from typing import Any
 from engine.errors import UsageError
 
 _MAX_SHOWN = 60  # characters of a value in a message
+_MAX_WRITTEN = 10**40  # from which on a number is cut in a message
 
 
 def show_value(value: object) -> str:
@@ -20,7 +21,10 @@ def show_value(value: object) -> str:
     >>> show_value("knee"), len(show_value("x" * 1000))
     ("'knee'", 60)
     """
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # of a number with thousands of digits, or of the program's own class
+        text = f"a value of {type(value).__name__} that can't be shown"
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
@@ -51,7 +55,7 @@ def check_id(name: str, value: object) -> str:
     try:
         if not is_switch(value):
             return str(index_of(value))  # type: ignore[arg-type]
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: of thousands of digits
         pass
     raise UsageError(f"{name} holds {show_value(value)}, expected a record id, PMID or DOI as text")
 
@@ -94,6 +98,6 @@ def check_whole(name: str, value: Any, low: float, high: float | None = None) ->
         number = None
     if number is None or number < low or (high is not None and number > high):
         expected = f"from {low:,g}" if high is None else f"from {low:,g} to {high:,g}"
-        shown = show_value(value) if number is None else f"{number:,}"
+        shown = f"{number:,}" if number is not None and abs(number) < _MAX_WRITTEN else show_value(value)
         raise UsageError(f"{name} is {shown}, expected a whole number {expected}")
     return number

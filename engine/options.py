@@ -598,7 +598,8 @@ def _check_text(option: QueryOption, value: object) -> None:
     is_blank = isinstance(value, str) and option.kind is ValueKind.NAMES and not value.strip()
     if not isinstance(value, str) or is_blank or len(value) > _MAX_LENGTH:
         expected = f"text of 1 to {_MAX_LENGTH:,} characters"
-        raise UsageError(f"{option.field} holds {str(value)[:60]!r}, expected {expected}. Leave out what is blank")
+        shown = value if isinstance(value, str) else show_value(value)
+        raise UsageError(f"{option.field} holds {shown[:60]!r}, expected {expected}. Leave out what is blank")
 
 
 def _read_range(name: str, span: object) -> YearRange:

@@ -160,3 +160,22 @@ def test_one_id_in_place_of_a_list_is_refused_and_never_read_letter_by_letter() 
                 take("toy-01")
         with pytest.raises(UsageError, match="'gout' was given, expected engine.Query"):
             index.ask("gout")  # type: ignore[arg-type]
+
+
+def test_a_value_that_cannot_be_written_is_refused_like_any_other() -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError("no text")
+
+    with open_index(CURRENT) as index:
+        for value in (10**5000, -(10**5000), Odd()):
+            for take in (
+                index.similar,
+                index.nearest_to,
+                lambda given: index.vectors([given]),
+                lambda given: index.chase(KNOWN, depth=given),
+                lambda given: Filters(years=[(given, 2000)]),
+                lambda given: Filters(mesh=[given]),
+            ):
+                with pytest.raises(UsageError, match=r"a value of (int|tuple|Odd) that can't be shown"):
+                    take(value)

@@ -238,8 +238,8 @@ def check_vector(vector: object, dim: int) -> Vectors:
     try:
         given = np.array(vector)
         numbers = given.astype(np.float64, casting="same_kind" if given.dtype.kind == "c" else "unsafe")
-    except (TypeError, ValueError) as err:
-        raise UsageError(f"the vector is {str(vector)[:60]!r}, expected {dim} numbers") from err
+    except (TypeError, ValueError, OverflowError) as err:
+        raise UsageError(f"the vector is {show_value(vector)}, expected {dim} numbers") from err
     if numbers.shape != (dim,):
         raise UsageError(f"the vector has the shape {numbers.shape}, expected ({dim},), as the vectors of this index")
     length = float(np.linalg.norm(numbers))
