@@ -174,8 +174,8 @@ def test_a_value_that_cannot_be_written_is_refused_like_any_other() -> None:
                 index.nearest_to,
                 lambda given: index.vectors([given]),
                 lambda given: index.chase(KNOWN, depth=given),
-                lambda given: Filters(years=[(given, 2000)]),
+                lambda given: Filters(years=[given]),
                 lambda given: Filters(mesh=[given]),
             ):
-                with pytest.raises(UsageError, match=r"a value of (int|tuple|Odd) that can't be shown"):
+                with pytest.raises(UsageError, match=r"a value of (int|Odd) that can't be shown"):
                     take(value)
