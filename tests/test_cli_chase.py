@@ -4,7 +4,10 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from engine.reindex.generation.order import Report
 
@@ -66,3 +69,19 @@ def test_one_direction_and_json(engine: Run, add: Callable[..., Report], tmp_pat
     known.write_text("toy-01\n")
     alone = engine("chase", "--known", known, "-i", "toy", "--backward").stdout
     assert "No further record of the index is linked to them by a citation." in alone
+
+
+def test_files_are_written_before_anything_is_printed(
+    engine: Run, add: Callable[..., Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(*ROWS)
+    known, missing = tmp_path / "known.txt", tmp_path / "missing.txt"
+    known.write_text("1\n")
+
+    def close(found: object) -> list[str]:
+        raise BrokenPipeError  # as where `| head` has read enough
+
+    monkeypatch.setattr("engine.cli.search.chase._format_chase", close)
+    with suppress(BrokenPipeError):
+        engine("chase", "--known", known, "-i", "toy", "--missing", missing)
+    assert missing.read_text() == "PMID:99\n"

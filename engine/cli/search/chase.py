@@ -83,6 +83,9 @@ def chase(
     is_open = not (backward or forward)
     with open_named(config) as index:
         found = index.chase(ids, backward=backward or is_open, forward=forward or is_open, depth=depth)
+        written = list(
+            _write_files(index, found, out, missing)
+        )  # first, since a reader such as head may close the pipe
         if as_object:
             from engine.query.seeds.chase import list_chase_fields
 
@@ -92,21 +95,22 @@ def chase(
                 say(line)
             for note in found.notes:
                 say(note, err=True)
-        _write_files(index, found, out, missing)
+        for line in written:
+            say(line, err=True)
 
 
-def _write_files(index: Index, found: Chase, out: Output, missing: Path | None) -> None:
-    """Write the records found and the ids of the missing works, and print how many there are."""
+def _write_files(index: Index, found: Chase, out: Output, missing: Path | None) -> Iterator[str]:
+    """Write the records found and the ids of the missing works, and yield a line on each file."""
     title = f"citations of {pluralize(len(found.known), 'record')} (generation {found.generation:06d})"
     for path in out.files:
         cited = (Cited(None, index.get(one.id), _list_further(one)) for one in found.found)
         left_out = write_records(path, cited, title, out)
-        say(f"{pluralize(len(found.found), 'record')} to {path}", err=True)
+        yield f"{pluralize(len(found.found), 'record')} to {path}"
         if left_out:
-            say(left_out, err=True)
+            yield left_out
     if missing:
         write_text(missing, (f"{work.id}\n" for work in found.missing), overwrite=out.overwrite)
-        say(f"{pluralize(len(found.missing), 'id')} to {missing}", err=True)
+        yield f"{pluralize(len(found.missing), 'id')} to {missing}"
 
 
 def _list_further(one: ChasedRecord) -> tuple[tuple[str, str], ...]:

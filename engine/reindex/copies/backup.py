@@ -145,7 +145,8 @@ def _copy_loose_files(folder: IndexFolder, pinned: PinnedIndex, to: Path) -> tup
         elif path.name in _COPIED and path.is_file():
             (to / path.name).write_bytes(path.read_bytes())
         elif path.name not in _PASSED and not path.name.endswith(_SIDES) and path.name[0] != ".":
-            notes.append(f"{path} is left out: it is no part of an index")
+            why = "a backup does not hold what was reported" if path.name == "news" else "it is no part of an index"
+            notes.append(f"{path} is left out: {why}")
     _copy_fetched(folder.path, to)
     return {path.relative_to(to).as_posix(): path for path in sorted(to.rglob("*")) if path.is_file()}, notes
 
