@@ -31,3 +31,9 @@ def test_what_cannot_be_read_is_told_on_the_page(client: TestClient) -> None:
     found = page(client, "/", ("q", "gout AND (lupus"), status=400)
     assert "the parenthesis ( at character 10 is not closed" in found.text_content()
     assert only(found, "//input[@id='q']").get("maxlength") is None
+
+
+def test_no_empty_verdict_stands_beside_no_hits(client: TestClient) -> None:
+    found = page(client, "/", ("q", "gout NEAR/3 zebrafish"))
+    assert not ids(found) and "No hits" in found.text_content()
+    assert all(text.strip() for text in texts(found, "//p[contains(@class, 'verdict')]"))
