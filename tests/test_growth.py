@@ -60,6 +60,7 @@ def test_a_night_costs_what_changed(
     engine: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]
 ) -> None:
     monkeypatch.setattr("engine.stamps._SETTLED", 0.0)  # of files that are seconds old
+    monkeypatch.setattr("engine.index.search.layout._IN_MEMORY", 0)  # vectors of a real index are mapped, not read
     found = {n: measure_night(n, tmp_path, engine) for n in sizes}
     for name, most in EXPONENTS.items():
         exponent = fit_exponent([(n, found[n][name]) for n in sizes])
