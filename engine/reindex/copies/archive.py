@@ -17,6 +17,7 @@ from engine.errors import CorruptError
 from engine.reindex.copies.backupreceipt import BACKUP, is_inside
 
 ENDING = ".tar"
+_PIECE = 1 << 20  # bytes copied at once; by default, 16 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class ArchiveWriter:
     def __init__(self, file: BinaryIO, folder: str) -> None:
         """Write members into a folder of the archive."""
         self.folder = folder
-        self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)
+        self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_PIECE)
 
     def add_file(self, name: str, content: IO[bytes], n_bytes: int) -> None:
         """Add a file of so many bytes.
