@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,15 @@ from typing import Any, NoReturn
 import click
 
 from engine.characters import UNPRINTABLE
+from engine.phrases import list_some
 from engine.platform import choose_encoding, is_unread
 from engine.progress import Progress
 from engine.records.abstract import Abstract
 from engine.references.values.citation import format_locator
 
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
+_TITLE, _LEAST_TITLE = 70, 20  # characters of a title; at least, on a narrow terminal
+_N_NAMED = 20  # ids that are named
 _LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
 
 
@@ -113,6 +117,22 @@ def choose_stream_form(requested: str | None) -> str:
 def join_lines(text: str) -> str:
     """Return printable text without line breaks."""
     return " ".join(make_printable(text).split())
+
+
+def shorten_title(title: str, beside: int) -> str:
+    """Return a title for a line of a table, cut to 70 characters, or to what a narrow terminal has room for.
+
+    beside: the other characters of the line.
+    """
+    room = _TITLE
+    if sys.stdout.isatty():
+        room = min(room, max(_LEAST_TITLE, shutil.get_terminal_size().columns - beside))
+    return title if len(title) <= room else f"{title[: room - 1].rstrip()}\u2026"
+
+
+def describe_absent(ids: Sequence[str]) -> str:
+    """Return a line on the ids that an index lacks, of which a few are named."""
+    return f"Not in this index: {list_some([join_lines(one) for one in ids], _N_NAMED, ': --json lists them')}"
 
 
 def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:

@@ -145,7 +145,7 @@ def list_rows(figures: dict[str, Any]) -> list[list[object]]:
     rows.append(
         [
             f"watch: {watch['questions']} questions, {N_NEW} new of {watch['abstracts']:,} records",
-            f"{watch['beside_start_s']} s beside the start; {watch['idle']['median_s']} s in all with nothing new",
+            f"{watch['beside_start_s']} s beside the start; {watch['idle']['median_s']:.2f} s in all with nothing new",
             f"≤ {MOST_SECONDS:g} s",
         ]
     )
@@ -154,7 +154,7 @@ def list_rows(figures: dict[str, Any]) -> list[list[object]]:
         rows.append(
             [
                 f"backup to a {name}, {backup['mb']} MB",
-                f"{seconds} s, {ratio} × cp, sync and sha256sum ({by_hand} s)",
+                f"{seconds:.2f} s, {ratio} × cp, sync and sha256sum ({by_hand:.2f} s)",
                 f"≤ {MOST_RATIO} ×",
             ]
         )

@@ -13,15 +13,15 @@ from engine.cli.frame.group import main
 from engine.cli.frame.options import KNOWN, add_options, index_options, open_named, read_id_file
 from engine.config import Config
 from engine.files import check_targets, write_text
-from engine.phrases import list_some, pluralize
+from engine.phrases import pluralize
 from engine.references.values.citation import Cited
-from engine.terminal import dump_json, join_lines, say
+from engine.terminal import describe_absent, dump_json, join_lines, say, shorten_title
 
 if TYPE_CHECKING:
     from engine.query.index import Index
     from engine.query.seeds.chase import Chase, ChasedRecord
 
-_TITLE = 70  # characters shown of a title
+_BESIDE = 4 + 2 + 8 + 2 + 5 + 2 + 2 + 7  # characters of the numbers, the year and the blanks between columns
 _SHOWN = 10  # missing works that are printed
 _BACKWARD = click.option("--backward", is_flag=True, help="Follow only what the records cite.")
 _FORWARD = click.option("--forward", is_flag=True, help="Follow only what cites the records.")
@@ -83,9 +83,8 @@ def chase(
     is_open = not (backward or forward)
     with open_named(config) as index:
         found = index.chase(ids, backward=backward or is_open, forward=forward or is_open, depth=depth)
-        written = list(
-            _write_files(index, found, out, missing)
-        )  # first, since a reader such as head may close the pipe
+        # Written before anything is printed, since a reader such as head may close the pipe.
+        written = list(_write_files(index, found, out, missing))
         if as_object:
             from engine.query.seeds.chase import list_chase_fields
 
@@ -129,7 +128,7 @@ def _format_chase(found: Chase) -> Iterator[str]:
         f"{'has' if found.n_lists == 1 else 'have'} a list of references"
     )
     if found.absent:
-        yield f"Not in this index: {list_some([join_lines(one) for one in found.absent], 20, ': --json lists them')}"
+        yield describe_absent(found.absent)
     if found.route.backward:
         yield (
             f"Read {pluralize(found.n_read_lists, 'list')} of {pluralize(found.n_read, 'record')}, with "
@@ -151,7 +150,7 @@ def _format_found(found: Chase) -> Iterator[str]:
     for one in found.found:
         cited_by, cites = ("-" if n is None else f"{n:,}" for n in (one.cited_by, one.cites))
         title = join_lines(one.title) or "[no title]"
-        short = title if len(title) <= _TITLE else f"{title[: _TITLE - 1].rstrip()}\u2026"
+        short = shorten_title(title, width + _BESIDE)
         year = f" ({one.year})" if one.year else ""
         yield f"{one.step:>4}  {cited_by:>8}  {cites:>5}  {join_lines(one.id):<{width}}  {short}{year}"
 

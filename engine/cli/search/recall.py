@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +13,11 @@ from engine.cli.frame.options import KNOWN, LIKE, UNLIKE, index_options, open_na
 from engine.config import Config
 from engine.options import Query
 from engine.phrases import pluralize
-from engine.terminal import dump_json, join_lines, say
+from engine.terminal import dump_json, join_lines, say, shorten_title
 
 if TYPE_CHECKING:
     from engine.query.answers.location import KnownItem, Recall
 
-_TITLE = 70  # characters shown of a title
-_LEAST_TITLE = 20  # on a narrow terminal
 _BESIDE = 9 + 2 + 6 + 2 + 2  # characters of rank, score and the blanks between columns
 
 
@@ -82,27 +78,14 @@ def _sort(items: tuple[KnownItem, ...]) -> list[KnownItem]:
 def _format_table(items: tuple[KnownItem, ...]) -> list[str]:
     """Return a line for each item: rank, score, id, title, and why it has no rank."""
     width = max(len(join_lines(item.id or item.given)) for item in items)
-    room = _measure_room(width)
     lines = [f"{'rank':>9}  {'score':>6}  {'id':<{width}}  title"]
     for item in _sort(items):
         rank = f"{item.rank:,}" if item.rank else "-"
         score = "" if item.score is None else f"{item.score:.3f}"
-        title = _shorten(join_lines(item.title), room)
+        title = shorten_title(join_lines(item.title), width + _BESIDE)
         text = "  ".join(filter(None, (title, f"[{item.reason}]" if item.reason else "")))
         lines.append(f"{rank:>9}  {score:>6}  {join_lines(item.id or item.given):<{width}}  {text}".rstrip())
     return lines
-
-
-def _measure_room(width: int) -> int:
-    """Return the number of characters that are shown of a title beside ids of this width."""
-    if not sys.stdout.isatty():
-        return _TITLE
-    return min(_TITLE, max(_LEAST_TITLE, shutil.get_terminal_size().columns - width - _BESIDE))
-
-
-def _shorten(title: str, room: int) -> str:
-    """Cut a title that has more than `room` characters."""
-    return title if len(title) <= room else f"{title[: room - 1].rstrip()}\u2026"
 
 
 def _format_summary(result: Recall) -> list[str]:

@@ -11,14 +11,13 @@ import click
 from engine.cli.frame.group import main
 from engine.cli.frame.options import KNOWN, index_options, open_named, read_id_file
 from engine.config import Config
-from engine.phrases import list_some, pluralize
-from engine.terminal import dump_json, join_lines, say
+from engine.phrases import pluralize
+from engine.terminal import describe_absent, dump_json, join_lines, say, shorten_title
 
 if TYPE_CHECKING:
     from engine.query.seeds.suggestion import SeedRecord, Suggestion
 
 _TERMS = 20  # printed
-_TITLE = 70  # characters shown of a title
 
 
 @main.command()
@@ -89,11 +88,10 @@ def _format_missed(found: Suggestion) -> Iterator[str]:
             yield from map(_format_record, missed)
     if found.absent:
         yield ""
-        yield f"Not in this index: {list_some([join_lines(one) for one in found.absent], 20, ': --json lists them')}"
+        yield describe_absent(found.absent)
 
 
 def _format_record(one: SeedRecord) -> str:
     """Return the line of a record that is missed."""
-    title = join_lines(one.title)
-    short = title if len(title) <= _TITLE else f"{title[: _TITLE - 1].rstrip()}\u2026"
-    return f"{join_lines(one.id)}  {short}  [{one.reason}]"
+    record_id = join_lines(one.id)
+    return f"{record_id}  {shorten_title(join_lines(one.title), len(record_id) + len(one.reason) + 6)}  [{one.reason}]"

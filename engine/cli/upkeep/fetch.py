@@ -253,7 +253,7 @@ def _explain_lacks(done: FetchReport) -> str:
     """Return which records did not come; "" if all did."""
     if done.missing:
         some = f"{pluralize(len(done.missing), 'record')} did not come: {list_some(done.missing, _N_NAMED)}"
-        return f"{some}. {done.service} may have removed them"
+        return f"{some}. {done.service} may have removed {'it' if len(done.missing) == 1 else 'them'}"
     if done.n_listed < done.n_counted:
         return f"{done.service} counted {pluralize(done.n_counted, 'record')}, but listed only {done.n_listed:,}"
     return ""

@@ -35,7 +35,8 @@ class ArchiveWriter:
     def __init__(self, file: BinaryIO, folder: str) -> None:
         """Write members into a folder of the archive."""
         self.folder = folder
-        self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_PIECE)
+        self.tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)
+        self.tar.copybufsize = _PIECE  # type: ignore[attr-defined]  # typeshed lacks it
 
     def add_file(self, name: str, content: IO[bytes], n_bytes: int) -> None:
         """Add a file of so many bytes.
