@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from engine.errors import CorpusError, DiskFullError, NotSavedError, UsageError
 _APPLICATION_ID = 0x41424443  # "ABDC"
 _VERSION = 2
 _PATIENCE = 30.0  # seconds to wait for another process
+_PAUSE = 0.02  # seconds between attempts
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")  # another process is writing
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")  # what SQLite says on a full disk
 _SCHEMA = f"""
@@ -303,13 +305,29 @@ class Journal:
         """
         place = f"file:{quote(str(self.path.resolve()))}"
         if write:
-            return _connect(place, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", check_same_thread=False)
+            return _connect_to_write(place)
         try:
             return _connect(f"{place}?mode=ro", "PRAGMA user_version")
         except sqlite3.OperationalError as err:
             if getattr(err, "sqlite_errorname", "").startswith(_BUSY):
                 raise
         return _connect(f"{place}?mode=ro&immutable=1")
+
+
+def _connect_to_write(place: str) -> sqlite3.Connection:
+    """Connect to a file in WAL mode. SQLite does not wait for a process that writes before the file has this mode.
+
+    Raises:
+        OperationalError: another process has locked the file for too long.
+    """
+    last = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _connect(place, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", check_same_thread=False)
+        except sqlite3.OperationalError as err:
+            if not getattr(err, "sqlite_errorname", "").startswith(_BUSY) or time.monotonic() > last:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _connect(place: str, *statements: str, check_same_thread: bool = True) -> sqlite3.Connection:

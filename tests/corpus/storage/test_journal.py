@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -126,8 +127,21 @@ def test_processes_that_decide_at_once_lose_nothing(tmp_path: Path) -> None:
     assert sorted(decision.who for decision in decisions) == sorted(f"person {n}" for n in range(3) for _ in range(8))
 
 
+def test_the_first_decision_waits_for_a_process_that_makes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA user_version = 0")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE scratch (n)")
+        release = threading.Timer(0.3, other.rollback)
+        release.start()
+        assert len(Journal(path).append("ann", [MERGE])) == 1
+        release.join()
+
+
 DECIDE_FOR_EVER = """
 import sys
+import threading
 from pathlib import Path
 from tests.corpus.storage.test_journal import MERGE, Journal
 while True:
