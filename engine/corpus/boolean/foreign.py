@@ -9,7 +9,7 @@ from engine.corpus.boolean.tokens import hide_quoted
 
 _SMALL = r"(?:a|an|and|the|of|in|on|at|to|or|not|for|from|with|by|than|was|were|is|are|between)\b"
 _OPERATOR = re.compile(
-    r"(?<=[\w)\"'*\].]\s)(?:(?P<capital>XOR|ANDNOT|BUTNOT|SAME|WITH)|(?P<mark>&&|\|\|?)"
+    r"(?<=[\w)\"'*\].]\s)(?:(?P<capital>XOR|ANDNOT|BUTNOT|SAME|WITH|UND|ODER|NICHT|OU)|(?P<mark>&&|\|\|?)"
     r"|(?P<slash>(?i:near|next|adj)\s?/(?:\s?[0-9]{1,3}|[nxk#])|(?i:pre|onear|within)\s?/\s?(?:[0-9]{1,3}|[nx#]))"
     rf"|(?P<low>near|next)[0-9]{{1,2}}|(?P<word>near|Near)|(?P<ebsco>[nw])1?[0-9])(?=\s+(?!{_SMALL})[\w(\"'*])"
 )
@@ -30,9 +30,14 @@ _EXPLODE = re.compile(
 )
 _OPEN = re.compile(r"(?<=\w)\[(?:(?i:tiab|ti|ab|tw|mh|mesh|pt|au))(?=\s*(?:$|[()]|(?:AND|OR|NOT)\b))")
 _CODES = re.compile(r"(?<=[a-z*$?#)\"]{2})\.(?:tiab|[a-z]{2}(?:,[a-z]{2}){0,9})\.(?=\s*(?:$|\)|(?i:and|or|not)\b))")
-_FUZZY = re.compile(r"(?<=\")~[0-9]{1,2}(?!\w)")
+_FUZZY = re.compile(r"(?<=\")~[0-9]{1,2}(?!\w)|(?<=[a-z]{3})(?P<letters>~[0-9]?(?![\w~]))")
+_WEIGHT = re.compile(r"(?<=[a-z\"]{4})\^[0-9]{1,2}(?:\.[0-9]{1,2})?(?![\w.])")
+_BRACES = re.compile(r"(?<=[\w\"*])\{(?P<field>(?i:tiab|ti|ab|tw|mh|mesh|pt|au))\}")
+_LIMIT = re.compile(r"^\s*limit\s+#?(?P<line>[0-9]{1,5})\s+to\s", re.IGNORECASE)
 _SINGLE = re.compile(r"(?<!\w)'(?P<words>\w[^'\n]{0,60}\s[^'\n]{0,60}\w)'(?!\w)")
 _UNCLOSED = re.compile(r"(?<![^\s(+-])\"(?=\w)")
+_PLAIN = {"ANDNOT": "NOT", "BUTNOT": "NOT", "&&": "AND", "||": "OR", "|": "OR"}
+_PLAIN |= {"UND": "AND", "ODER": "OR", "OU": "OR", "NICHT": "NOT"}  # what each stands for
 _TAGS = {"abs": "ab", "abstract": "ab", "title": "ti", "author": "au", "auth": "au", "journal": "ta", "year": "dp"}
 _TAGS |= dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh") | dict.fromkeys(
     ("all", "noft", "ts", "tx"), "tw"
@@ -67,7 +72,9 @@ def note_foreign(text: str, *, is_search: bool) -> Iterator[str]:
 def _is_unread(match: re.Match[str], text: str, *, is_search: bool) -> bool:
     """Return whether what looks like an operator stands between two words and is read as none."""
     words = _find_words(match, text)
-    if _READ.fullmatch(match[0]) or (match["capital"] and all(word.isupper() for word in words)):
+    if _READ.fullmatch(match[0]) or (is_search and match[0] in ("&&", "||")):
+        return False
+    if match["capital"] and all(word.isupper() for word in words):
         return False
     if match["word"] and not is_search and text.count(" ") > _SHORT:  # prose
         return False
@@ -80,10 +87,8 @@ def _note_operator(match: re.Match[str], text: str) -> str:
     operator = match[0]
     if operator == "XOR":
         instead = f"({left} OR {right}) NOT ({left} AND {right})"
-    elif operator in ("ANDNOT", "BUTNOT"):
-        instead = f"{left} NOT {right}"
-    elif match["mark"]:
-        instead = f"{left} {'AND' if operator == '&&' else 'OR'} {right}"
+    elif operator in _PLAIN:
+        instead = f"{left} {_PLAIN[operator]} {right}"
     else:
         instead = f"{left} {_name_nearness(match)} {right}"
     return f"{operator} was read as a word. If it is an operator, write {instead}"
@@ -131,4 +136,14 @@ def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
     for match in _CODES.finditer(text) if not is_search else ():
         yield f"{match[0]} was read as a word, since it is no field of Ovid. For title and abstract, write .ti,ab."
     for match in _FUZZY.finditer(text):
-        yield f'{match[0]} was not read. For words near each other, write "hip pain"[tiab:{match[0]}]'
+        yield (
+            f"{match[0]} was not read. For other endings, write arthrit*"
+            if match["letters"]
+            else f'{match[0]} was not read. For words near each other, write "hip pain"[tiab:{match[0]}]'
+        )
+    for match in _WEIGHT.finditer(text):
+        yield f"{match[0]} was not read, since no word can count more than another"
+    for match in _BRACES.finditer(text):
+        yield f"{match[0]} was read as a word. If it is a field tag, write [{match['field']}]"
+    for match in _LIMIT.finditer(text) if not is_search else ():
+        yield f"limit was read as a word, since there is no line {match['line']}. Give all lines of the search"

@@ -112,6 +112,7 @@ _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
 _AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
 _AFTER_TAG = re.compile(r"\s*(?:$|[)\n,;]|\b(?:and|or|not|near|next)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
+_OPERATORS = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&&": "AND", "||": "OR"}
 _RUN = re.compile(r'[^\s()"\[\]]{1,60}')  # operators are shorter
 _FOLLOWING = re.compile(r"\s*(?!(?:and|or|not)\b)[^\s)\]]", re.IGNORECASE)  # an operand
 _ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s()\"]+|\bwww\.[^\s()\"]+", re.IGNORECASE)
@@ -322,8 +323,8 @@ def _read_operand(text: str, place: int, dialect: Dialect, numbered: int) -> tup
     if run is None:
         match = _DESCRIPTOR.match(text, place)
         return (_build_heading(match, place), match.end()) if match else None
-    if run[0].upper() in ("AND", "OR", "NOT"):
-        return Piece(TokenType.OPERATOR, run[0].upper(), place + 1, written=run[0]), run.end()
+    if name := _OPERATORS.get(run[0].upper()):
+        return Piece(TokenType.OPERATOR, name, place + 1, written=run[0]), run.end()
     if (near := _NEAR.fullmatch(run[0])) and (near[1] or dialect is Dialect.OVID):
         return Piece(TokenType.OPERATOR, near[0].upper(), place + 1, written=run[0]), run.end()
     if match := _LINES.match(text, place) or _match_number(text, place, numbered):

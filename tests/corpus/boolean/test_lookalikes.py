@@ -90,6 +90,12 @@ _NAMED = "was read as a word. If it is"
         ),
         ("exp knee", "exp was read as a word. For a heading, write exp knee/"),
         ('"knee pain"~3', '~3 was not read. For words near each other, write "hip pain"[tiab:~3]'),
+        ("knee~1", "~1 was not read. For other endings, write arthrit*"),
+        ("knee^2 pain", "^2 was not read, since no word can count more than another"),
+        ("knee{tiab}", "{tiab} was read as a word. If it is a field tag, write [tiab]"),
+        ("limit 1 to english", "limit was read as a word, since there is no line 1. Give all lines of the search"),
+        ("knee UND pain", f"UND {_NAMED} an operator, write knee AND pain"),
+        ("knee OU pain", f"OU {_NAMED} an operator, write knee OR pain"),
         ("'knee pain'", "'knee pain' was read as words. For a phrase, write \"knee pain\""),
         ('"knee pain', "a quotation mark is not closed, so no phrase begins there. Close it, or leave it out"),
         ("wom$n", "wom$n was read as words: ?, # and $ are wildcards before a field tag, as in wom$n.ti,ab."),
@@ -110,6 +116,9 @@ _SAID_ELSEWHERE = (  # in a Boolean search these are read, or the message or ano
     "'knee pain'",
     '"knee pain',
     "knee.tiab.",
+    "knee && pain",
+    '"knee joint" || pain',
+    "limit 1 to english",
 )
 
 
@@ -127,6 +136,7 @@ def _says_of(notes: tuple[str, ...], text: str) -> bool:
         "knee near/3 pain AND hip",
         "TI (knee) AND AB (pain)",
         "patients with pain AND pre/post scores",
+        "knee || pain AND hip && joint",
         '"knee pain"[tiab:~3] OR (knee adj3 pain).ti,ab.',
     ],
 )
