@@ -171,6 +171,11 @@ class _Console:
             say(self.hide(text))
 
     def warn(self, text: str) -> None:
+        """Print a warning to standard error."""
+        with suppress(OSError, ValueError):
+            say(self.hide(f"Warning: {text}"), err=True)
+
+    def report_error(self, text: str) -> None:
         """Print an error to standard error."""
         with suppress(OSError, ValueError):
             say(self.hide(f"Error: {text}"), err=True)
@@ -207,7 +212,7 @@ def _prepare_run(options: _Options, path: Path, night: Night, console: _Console)
     services = ServiceAccess(account.api_key, account.email, options.timeout, options.back_off)
     asked = None if options.offline else services
     task = NightlyTask(IndexFolder(path), settings, request, mirror, folder, options.deep, asked)
-    return NightlyRun(task, night, Listener(console.say, console.warn, console.show_progress))
+    return NightlyRun(task, night, Listener(console.say, console.warn, console.report_error, console.show_progress))
 
 
 def _close_night(night: Night, error: BaseException | None, console: _Console) -> Night:
@@ -221,8 +226,8 @@ def _close_night(night: Night, error: BaseException | None, console: _Console) -
     message, code = describe_failure(error)
     if not isinstance(error, EngineError | OSError | KeyboardInterrupt | Interruption):
         # A fault of the engine must reach the log and the monitor like any other.
-        console.warn("".join(traceback.format_exception(error)))
-    console.warn(message)
+        console.report_error("".join(traceback.format_exception(error)))
+    console.report_error(message)
     return replace(night, status="interrupted" if code > 128 else "failed", error=message, exit_code=code)
 
 
@@ -266,7 +271,7 @@ def _run_command(night: Night, option: str, command: str, content: bytes, consol
         return night.exit_code or err.exit_code
     if not reason:
         return night.exit_code
-    console.warn(f"{option} failed: {reason}")
+    console.report_error(f"{option} failed: {reason}")
     return night.exit_code or NOTIFY_FAILED
 
 
@@ -278,7 +283,7 @@ def _record(night: Night, path: Path, console: _Console) -> int:
     try:
         append_night(path, line)
     except OSError as err:
-        console.warn(f"{path} can't be written: {err.strerror or err}\n{line}")
+        console.report_error(f"{path} can't be written: {err.strerror or err}\n{line}")
         return night.exit_code or 1
     return night.exit_code
 

@@ -42,7 +42,8 @@ class Listener:
     """Callbacks for messages and progress. None of them may raise."""
 
     say: Callable[[str], None]
-    warn: Callable[[str], None]
+    warn: Callable[[str], None]  # of what does not make the run fail
+    report_error: Callable[[str], None]
     progress: Progress
 
 
@@ -99,9 +100,9 @@ class NightlyRun:
         names, failures = night.downloaded + fetched.names, night.download_errors + fetched.failures
         self.night = replace(night, downloaded=names, download_errors=failures)
         for failure in fetched.failures:
-            self._listener.warn(failure)
+            self._listener.report_error(failure)
         if fetched.failures:
-            self._listener.warn(
+            self._listener.report_error(
                 "not every file could be fetched. The run continues with the files present; the next run tries again"
             )
 
@@ -185,7 +186,7 @@ class NightlyRun:
             if folder:
                 self._listener.say(f"  news: {folder}")
             for error in run.errors:
-                self._listener.warn(error)
+                self._listener.report_error(error)
 
     @contextmanager
     def _record_watch_errors(self) -> Iterator[None]:
@@ -194,7 +195,7 @@ class NightlyRun:
             yield
         except (EngineError, OSError) as err:
             self.night = replace(self.night, watch_errors=(*self.night.watch_errors, f"saved questions: {err}"))
-            self._listener.warn(f"saved questions: {err}")
+            self._listener.report_error(f"saved questions: {err}")
 
 
 def _check_download_folder(task: NightlyTask) -> None:
