@@ -211,3 +211,44 @@ def test_a_file_with_an_earlier_content_of_another_one_is_a_file_of_its_own(tmp_
         ("2.jsonl", 1, 1),
     ]
     assert (flow.found, flow.duplicates, flow.left) == (2, {}, 2)
+
+
+GOUT, CHANGED, OTHER = (
+    {"id": name, "title": f"{name} in adults", "abstract": "Pain.", "year": year}
+    for name, year in (("gout", 2000), ("gout", 2002), ("lupus", 2001))
+)
+
+
+@pytest.mark.parametrize("below", [0, 1_000_000])  # each run makes a segment of its own, and all are in one
+@pytest.mark.parametrize(
+    ("runs", "left"),
+    [
+        ([("A", GOUT), ("B", GOUT), ("B", OTHER)], {"gout", "lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("A", OTHER)], {"gout", "lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("A", OTHER), ("B", CHANGED)], {"gout", "lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("A", OTHER), ("B", CHANGED), ("B", OTHER)], {"lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("C", GOUT), ("C", OTHER), ("A", OTHER)], {"gout", "lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("C", GOUT), ("A", OTHER), ("C", OTHER)], {"gout", "lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("C", GOUT), ("A", OTHER), ("C", OTHER), ("B", OTHER)], {"lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("A", CHANGED), ("B", CHANGED), ("A", OTHER), ("B", OTHER)], {"lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("A", CHANGED), ("A", OTHER)], {"gout", "lupus"}),
+        ([("A", GOUT), ("B", GOUT), ("A", CHANGED), ("B", OTHER), ("A", OTHER)], {"lupus"}),
+    ],
+)
+def test_a_record_stays_as_long_as_a_file_gives_it(
+    tmp_path: Path, runs: list[tuple[str, dict[str, object]]], left: set[str], below: int
+) -> None:
+    folder = spare_export(IndexFolder(tmp_path / "index"))
+    for name, row in runs:
+        own = {
+            "id": f"only {name}",
+            "title": f"only {name}",
+            "abstract": "",
+        }  # else a file with the bytes of another is skipped
+        source = jsonl(tmp_path / f"{name}.jsonl", [row, own])
+        index_sources(folder, order_of(source, model=str(TOY_MODEL), full=True, one_segment_below=below), silent)
+    with open_index(folder.path) as index:
+        found = {record.record_id for record in index.abstracts()}
+    assert found == left | {f"only {name}" for name, _ in runs}
+    with closing(open_corpus(folder.open_current(quick=True))) as corpus:
+        assert count_flow(corpus).left == len(found)

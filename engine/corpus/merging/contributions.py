@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import Contribution, MergeRule, Origin, is_same_work
-from engine.corpus.merging.sightings import PUBMED_FILES
+from engine.corpus.merging.sightings import GIVER, PUBMED_FILES
 from engine.corpus.storage.rows import dump_abstract, load_abstract, parse_row
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 
@@ -21,6 +21,14 @@ _CLAIM_COLUMNS = "format, source_id, spoken, version, revised, release, digest, 
 _PLACES = ", ".join("?" * (_CLAIM_COLUMNS.count(",") + 1))
 _INSERT = f"INSERT INTO contributions (id, doc_id, own_id, {_CLAIM_COLUMNS}) VALUES (?, ?, ?, {_PLACES})"
 _UPDATE = f"UPDATE contributions SET ({_CLAIM_COLUMNS}) = ({_PLACES}) WHERE id = ?"
+# Contributions to a record (?1) whose first file is not the last, and now gives another one (?2), or none.
+_STALE = """
+    SELECT c.id, f.file_id, c.spoken
+    FROM contributions c JOIN sources f ON f.id = c.spoken JOIN sources l ON l.id = c.source_id
+    WHERE c.doc_id = ?1 AND c.id != ?2 AND f.file_id != l.file_id AND CASE WHEN ?2
+        THEN f.file_id = (SELECT r.file_id FROM contributions o JOIN sources r ON r.id = o.source_id WHERE o.id = ?2)
+        ELSE f.file_id NOT IN (SELECT file_id FROM sightings WHERE doc_id = ?1) END
+"""
 _MANY = 25  # records of one DOI; more belong to a congress, whose DOI does not identify its abstracts
 _KEPT_APART = "same DOI as another record but a different title: kept apart"
 _TWO_PMIDS = "same DOI as another record but a different PMID: kept apart"
@@ -206,17 +214,32 @@ class Contributions:
         sql = "SELECT count(*) > 1 AND min(path) = max(path) FROM sources WHERE id IN (?, ?)"
         return bool(self.connection.execute(sql, (source_id, other)).fetchone()[0])
 
-    def hand_back(self, row: ContributionRow) -> None:
-        """Attribute a contribution that two files gave to the first of them alone."""
-        self.connection.execute("UPDATE contributions SET source_id = spoken WHERE id = ?", (row.contribution_id,))
+    def hand_over(self, row: ContributionRow, reading: int) -> None:
+        """Attribute a contribution that several files gave to one of them alone."""
+        first = row.spoken if self.is_same_file(row.spoken, reading) else reading
+        sql = "UPDATE contributions SET source_id = ?, spoken = ? WHERE id = ?"
+        self.connection.execute(sql, (reading, first, row.contribution_id))
+
+    def release(self, doc_id: int, besides: int = 0) -> bool:
+        """Let another file count as the first one of the contributions that the first one no longer gives.
+
+        besides: the contribution that the first file gives in their place; 0: it no longer gives the record. Returns
+        whether there were any.
+        """
+        rows = self.connection.execute(_STALE, (doc_id, besides)).fetchall()
+        for contribution_id, file_id, since in rows:
+            first = self.connection.execute(GIVER, (doc_id, contribution_id, since, file_id, file_id)).fetchone()
+            sql = "UPDATE contributions SET spoken = coalesce(?, source_id) WHERE id = ?"
+            self.connection.execute(sql, (first[0] if first else None, contribution_id))
+        return bool(rows)
 
     def move(self, doc_id: int, to: int) -> None:
         """Move all contributions of one record to the record `to`."""
         self.write_out(doc_id)
         self.connection.execute("UPDATE contributions SET doc_id = ? WHERE doc_id = ?", (to, doc_id))
 
-    def list_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, int]]:
-        """Return (key, doc id) of contributions that a file gave before but not when it was read again in this run.
+    def list_unseen(self, run_from: int, doubtful: Collection[int]) -> list[ContributionRow]:
+        """Return contributions that a file gave before but not when it was read again in this run.
 
         Files are told apart by file_id, those of PubMed by their path. run_from is the first sources.id of this run;
         `doubtful` files count as not read. Ordered by key.
@@ -227,10 +250,8 @@ class Contributions:
         earlier = [row[0] for row in self.connection.execute(sql, (run_from, json.dumps(list(doubtful)))).fetchall()]
         if self.base:
             self.base.load_given_by(earlier)
-        return self.connection.execute(
-            "SELECT id, doc_id FROM contributions WHERE source_id IN (SELECT value FROM json_each(?)) ORDER BY id",
-            (json.dumps(earlier),),
-        ).fetchall()
+        sql = f"SELECT {COLUMNS} FROM contributions WHERE source_id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        return [ContributionRow(*row) for row in self.connection.execute(sql, (json.dumps(earlier),)).fetchall()]
 
 
 def _build_claim_values(

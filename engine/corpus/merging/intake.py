@@ -120,8 +120,8 @@ class Intake:
         if not text:
             self.still_there.update([earlier.contribution_id] if earlier else [])
             return _Taken(NOWHERE, Change.UNREADABLE, Fate.REJECTED)
-        if earlier and self.is_shared(earlier, origin):
-            self.contributions.hand_back(earlier)
+        if earlier and earlier.format not in PUBMED and (giver := self.find_giver(earlier, origin.source_id)):
+            self.contributions.hand_over(earlier, giver)
             given = replace(given, earlier=None)
         elif earlier and self.detach_source(given, earlier):
             given = replace(given, earlier=None, doc_id=None)
@@ -209,10 +209,14 @@ class Intake:
         change = self.ledger.changes.setdefault(doc_id, Change.NONE)
         return _Taken(doc_id, change, Fate.UNCHANGED, name_rule(earlier.own_id))
 
-    def is_shared(self, earlier: ContributionRow, origin: Origin) -> bool:
-        """Return whether another file gave this contribution first, and so still gives it when this file changes."""
-        first_file = earlier.spoken if earlier.format not in PUBMED else origin.source_id
-        return earlier.spoken != earlier.source_id and not self.contributions.is_same_file(first_file, origin.source_id)
+    def find_giver(self, row: ContributionRow, source_id: int) -> int | None:
+        """Return the last reading of another file that still gives a contribution which a file changed or dropped.
+
+        All PubMed files are one source, so another one gives it whatever its values.
+        """
+        since = 0 if row.format in PUBMED else row.spoken
+        besides = row.source_id, source_id
+        return self.ledger.sightings.find_giver(row.doc_id, row.contribution_id, since, besides)
 
     def detach_source(self, given: _GivenRecord, earlier: ContributionRow) -> bool:
         """Remove a source from a record that it no longer belongs to; return whether it was removed.
@@ -275,7 +279,9 @@ class Intake:
         if given.earlier is None:
             digests = {row.digest for row in self.contributions.find_by_own_id(given.abstract.record_id)}
             self.ledger.resourced.update([] if given.digest in digests else [doc_id])
-            return self.contributions.add(doc_id, given.abstract, given.origin, given.digest, alone=alone)
+            number = self.contributions.add(doc_id, given.abstract, given.origin, given.digest, alone=alone)
+            self.contributions.release(doc_id, besides=number)
+            return number
         self.contributions.replace(given.earlier, given.abstract, given.origin, given.digest, alone=alone)
         return given.earlier.contribution_id
 
@@ -303,27 +309,42 @@ class Intake:
             self.ledger.sightings.mark_withdrawn(doc_id)
         return removed
 
-    def drop_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, str, bool]]:
+    def drop_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, str]]:
         """Delete the contributions that the files of this run no longer give.
 
         run_from is the first sources.id of this run; `doubtful` are its files that could not be read completely. A
-        record that another source still has stays. Returns (doc id, record id, whether the record was removed).
+        record that another source still has stays. Returns (doc id, record id) of the records that were removed.
         """
-        touched = []
-        for number, doc_id in self.contributions.list_unseen(run_from, doubtful):
-            if number in self.still_there:
+        removed = []
+        unseen = self.contributions.list_unseen(run_from, doubtful)
+        touched = self.ledger.sightings.drop_unseen(run_from, doubtful)
+        for row in unseen:
+            if row.contribution_id in self.still_there:
                 continue
-            self.ledger.remember(doc_id)
-            record_id = self.contributions.read_record_id(doc_id)
-            is_removed = len(self.contributions.read_claims(doc_id)) == 1
-            if is_removed:
-                self.ledger.discard(doc_id)
-                self.ledger.sightings.drop(doc_id, Fate.REJECTED)
-            else:
-                self.contributions.write_out(doc_id)
-                self.contributions.remove(number)
+            record_id = self.contributions.read_record_id(row.doc_id)
+            if self.drop_contribution(row):
+                removed.append((row.doc_id, record_id))
+        for doc_id in touched:
+            if self.contributions.release(doc_id):
+                self.ledger.remember(doc_id)
                 self.ledger.resourced.add(doc_id)
                 self.ledger.settle(doc_id)
-            touched.append((doc_id, record_id, is_removed))
-        self.ledger.sightings.drop_unseen(run_from, doubtful)
-        return touched
+        return removed
+
+    def drop_contribution(self, row: ContributionRow) -> bool:
+        """Delete a contribution unless another file gives it; return whether its record was removed with it."""
+        doc_id = row.doc_id
+        self.ledger.remember(doc_id)
+        giver = self.find_giver(row, row.source_id)
+        if giver is None and len(self.contributions.read_claims(doc_id)) == 1:
+            self.ledger.discard(doc_id)
+            self.ledger.sightings.drop(doc_id, Fate.REJECTED)
+            return True
+        if giver is None:
+            self.contributions.write_out(doc_id)
+            self.contributions.remove(row.contribution_id)
+        else:
+            self.contributions.hand_over(row, giver)
+        self.ledger.resourced.add(doc_id)
+        self.ledger.settle(doc_id)
+        return False

@@ -14,6 +14,16 @@ from engine.corpus.merging.merge import MergeRule
 from engine.records.generation import FileCounts
 
 PUBMED_FILES = 0  # the file_id of all numbered files of PubMed, which together are one source
+# The last reading of a file that still gives a contribution (?2) to a record (?1), besides two files (?4, ?5). A file
+# gives it if it gave the record since the contribution came up (?3), and has no contribution of its own.
+GIVER = """
+    SELECT s.reading FROM sightings s
+    WHERE s.doc_id = ?1 AND s.file_id NOT IN (?4, ?5) AND s.reading >= ?3 AND s.file_id NOT IN (
+        SELECT r.file_id FROM contributions c JOIN sources r ON r.id IN (c.source_id, c.spoken)
+        WHERE c.doc_id = ?1 AND c.id != ?2
+    )
+    ORDER BY s.reading LIMIT 1
+"""
 _NOTE = "INSERT INTO sightings (doc_id, file_id, reading, outcome, rule, n, origin) VALUES (?, ?, ?, ?, ?, 1, ?)"
 
 
@@ -146,6 +156,15 @@ class Sightings:
             self._update(doc_id, file_id, "doc_id = ?, rule = coalesce(rule, ?)", to, rule.value)
         self.connection.execute("DELETE FROM sightings WHERE doc_id = ?", (doc_id,))
 
+    def find_giver(self, doc_id: int, contribution_id: int, since: int, besides: tuple[int, int]) -> int | None:
+        """Return the last reading of another file that still gives a contribution; None if there is no such file.
+
+        since: the first reading that may have given it. besides: readings of the files that no longer give it.
+        """
+        one, other = map(self.find_file, besides)
+        row = self.connection.execute(GIVER, (doc_id, contribution_id, since, one, other)).fetchone()
+        return row[0] if row else None
+
     def forget(self, doc_id: int, source_id: int) -> None:
         """Forget that a file gave a record in an earlier reading: it now gives another one in its place."""
         values = (doc_id, self.find_file(source_id), source_id)
@@ -170,8 +189,8 @@ class Sightings:
                 sql = "DELETE FROM sightings WHERE doc_id = ? AND file_id = ?"
                 self.connection.execute(sql, (doc_id, file_id))
 
-    def drop_unseen(self, run_from: int, doubtful: Collection[int]) -> None:
-        """Forget which records a file gave before but not when it was read again in this run.
+    def drop_unseen(self, run_from: int, doubtful: Collection[int]) -> list[int]:
+        """Forget which records a file gave before but not when it was read again in this run; return their doc ids.
 
         run_from is the first sources.id of this run; `doubtful` are its files that could not be read completely.
         """
@@ -185,10 +204,12 @@ class Sightings:
             self.base.load_sighted(file_ids, run_from)
         which = "reading < ?1 AND file_id IN (SELECT value FROM json_each(?2))"
         values = (run_from, json.dumps(file_ids))
-        touched = self.connection.execute(f"SELECT DISTINCT doc_id FROM sightings WHERE {which}", values).fetchall()
+        sql = f"SELECT DISTINCT doc_id FROM sightings WHERE {which} ORDER BY doc_id"
+        touched = [doc_id for (doc_id,) in self.connection.execute(sql, values).fetchall()]
         self.connection.execute(f"DELETE FROM sightings WHERE {which}", values)
-        for (doc_id,) in touched:
+        for doc_id in touched:
             self._choose_first(doc_id)
+        return touched
 
     def _choose_first(self, doc_id: int) -> None:
         """Let the first remaining file of a record count as the one that it came from, if no other does."""

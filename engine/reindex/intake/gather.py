@@ -182,11 +182,10 @@ def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:
 
     A file with a rejected record may contain more than could be read, so its earlier records stay.
     """
-    for doc_id, record_id, gone in draft.intake.drop_unseen(run_from, gathered.doubtful):
-        if gone:
-            gathered.changes.pop(doc_id, None)
-            gathered.deleted += 1
-            gathered.keep_example(DELETED, record_id, "no longer in its file")
+    for doc_id, record_id in draft.intake.drop_unseen(run_from, gathered.doubtful):
+        gathered.changes.pop(doc_id, None)
+        gathered.deleted += 1
+        gathered.keep_example(DELETED, record_id, "no longer in its file")
     if gathered.doubtful:
         what = "files with rejected records, so none of their records were removed"
         gathered.remarks[what] = len(gathered.doubtful)
