@@ -9,7 +9,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from engine.config import Settings
@@ -252,3 +252,25 @@ def test_a_record_stays_as_long_as_a_file_gives_it(
     assert found == left | {f"only {name}" for name, _ in runs}
     with closing(open_corpus(folder.open_current(quick=True))) as corpus:
         assert count_flow(corpus).left == len(found)
+
+
+YEARS = st.dictionaries(st.integers(0, 2), st.sampled_from((2000, 2001)), min_size=1, max_size=2)
+READINGS = st.dictionaries(st.sampled_from("ABC"), YEARS, min_size=1, max_size=2)
+
+
+@given(runs=st.lists(st.tuples(st.sampled_from((True, True, False)), READINGS), min_size=4, max_size=8))
+@settings(examples(0.5))
+def test_an_index_holds_what_its_files_give(runs: list[tuple[bool, dict[str, dict[int, int]]]]) -> None:
+    present: dict[str, set[str]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = spare_export(IndexFolder(Path(place) / "index"))
+        for full, readings in runs:
+            files = []
+            for name, years in readings.items():
+                rows = [{"id": f"r{n}", "title": f"Gout {n} in adults", "year": year} for n, year in years.items()]
+                own = {"id": f"only {name}", "title": f"only {name}"}
+                files.append(jsonl(Path(place) / f"{name}.jsonl", [*rows, own]))
+                present[name] = {row["id"] for row in (*rows, own)} | (set() if full else present.get(name, set()))
+            index_sources(folder, order_of(*files, model=str(TOY_MODEL), full=full), silent)
+            with open_index(folder.path) as index:
+                assert {record.record_id for record in index.abstracts()} == set().union(*present.values())
