@@ -240,11 +240,8 @@ def test_a_record_stays_as_long_as_a_file_gives_it(
 ) -> None:
     folder = spare_export(IndexFolder(tmp_path / "index"))
     for name, row in runs:
-        own = {
-            "id": f"only {name}",
-            "title": f"only {name}",
-            "abstract": "",
-        }  # else a file with the bytes of another is skipped
+        # Its own record keeps a file from being skipped as a copy of another one.
+        own = {"id": f"only {name}", "title": f"only {name}", "abstract": ""}
         source = jsonl(tmp_path / f"{name}.jsonl", [row, own])
         index_sources(folder, order_of(source, model=str(TOY_MODEL), full=True, one_segment_below=below), silent)
     with open_index(folder.path) as index:

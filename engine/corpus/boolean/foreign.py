@@ -30,14 +30,15 @@ _EXPLODE = re.compile(
 )
 _OPEN = re.compile(r"(?<=\w)\[(?:(?i:tiab|ti|ab|tw|mh|mesh|pt|au))(?=\s*(?:$|[()]|(?:AND|OR|NOT)\b))")
 _CODES = re.compile(r"(?<=[a-z*$?#)\"]{2})\.(?:tiab|[a-z]{2}(?:,[a-z]{2}){0,9})\.(?=\s*(?:$|\)|(?i:and|or|not)\b))")
-_FUZZY = re.compile(r"(?<=\")~[0-9]{1,2}(?!\w)|(?<=[a-z]{3})(?P<letters>~[0-9]?(?![\w~]))")
+_DISTANCE = re.compile(r"(?<=\")~[0-9]{1,2}(?!\w)")
+_FUZZY = re.compile(r"(?<=[a-z]{3})~[0-9]?(?![\w~])")
 _WEIGHT = re.compile(r"(?<=[a-z\"]{4})\^[0-9]{1,2}(?:\.[0-9]{1,2})?(?![\w.])")
 _BRACES = re.compile(r"(?<=[\w\"*])\{(?P<field>(?i:tiab|ti|ab|tw|mh|mesh|pt|au))\}")
 _LIMIT = re.compile(r"^\s*limit\s+#?(?P<line>[0-9]{1,5})\s+to\s", re.IGNORECASE)
 _SINGLE = re.compile(r"(?<!\w)'(?P<words>\w[^'\n]{0,60}\s[^'\n]{0,60}\w)'(?!\w)")
 _UNCLOSED = re.compile(r"(?<![^\s(+-])\"(?=\w)")
-_PLAIN = {"ANDNOT": "NOT", "BUTNOT": "NOT", "&&": "AND", "||": "OR", "|": "OR"}
-_PLAIN |= {"UND": "AND", "ODER": "OR", "OU": "OR", "NICHT": "NOT"}  # what each stands for
+_STANDS_FOR = {"ANDNOT": "NOT", "BUTNOT": "NOT", "&&": "AND", "||": "OR", "|": "OR"}
+_STANDS_FOR |= {"UND": "AND", "ODER": "OR", "OU": "OR", "NICHT": "NOT"}
 _TAGS = {"abs": "ab", "abstract": "ab", "title": "ti", "author": "au", "auth": "au", "journal": "ta", "year": "dp"}
 _TAGS |= dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh") | dict.fromkeys(
     ("all", "noft", "ts", "tx"), "tw"
@@ -87,8 +88,8 @@ def _note_operator(match: re.Match[str], text: str) -> str:
     operator = match[0]
     if operator == "XOR":
         instead = f"({left} OR {right}) NOT ({left} AND {right})"
-    elif operator in _PLAIN:
-        instead = f"{left} {_PLAIN[operator]} {right}"
+    elif operator in _STANDS_FOR:
+        instead = f"{left} {_STANDS_FOR[operator]} {right}"
     else:
         instead = f"{left} {_name_nearness(match)} {right}"
     return f"{operator} was read as a word. If it is an operator, write {instead}"
@@ -126,7 +127,7 @@ def _note_fields(text: str, *, is_search: bool) -> Iterator[str]:
 
 
 def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
-    """Yield a note for each field tag or heading that lacks something, in a text without its quoted phrases."""
+    """Yield a note for each mark, field tag, heading or limit that is not read; quoted phrases are hidden."""
     for match in _TITLE_CASE.finditer(text) if not is_search else ():
         yield f"{match[0]} was read as a word. If it is an operator, write {match[0].upper()}"
     for match in _EXPLODE.finditer(text):
@@ -135,12 +136,10 @@ def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
         yield f"{match[0]} was read as a word, since it is not closed. For a field tag, write {match[0]}]"
     for match in _CODES.finditer(text) if not is_search else ():
         yield f"{match[0]} was read as a word, since it is no field of Ovid. For title and abstract, write .ti,ab."
+    for match in _DISTANCE.finditer(text):
+        yield f'{match[0]} was not read. For words near each other, write "hip pain"[tiab:{match[0]}]'
     for match in _FUZZY.finditer(text):
-        yield (
-            f"{match[0]} was not read. For other endings, write arthrit*"
-            if match["letters"]
-            else f'{match[0]} was not read. For words near each other, write "hip pain"[tiab:{match[0]}]'
-        )
+        yield f"{match[0]} was not read. For other endings, write arthrit*"
     for match in _WEIGHT.finditer(text):
         yield f"{match[0]} was not read, since no word can count more than another"
     for match in _BRACES.finditer(text):

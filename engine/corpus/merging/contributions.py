@@ -43,7 +43,7 @@ class ContributionRow:
     own_id: str
     format: str
     source_id: int  # of the file that gave it last
-    spoken: int  # of the file that gave it first
+    spoken: int  # of the first of the files that give it
     version: int
     revised: str
     release: int
@@ -220,7 +220,7 @@ class Contributions:
         sql = "UPDATE contributions SET source_id = ?, spoken = ? WHERE id = ?"
         self.connection.execute(sql, (reading, first, row.contribution_id))
 
-    def release(self, doc_id: int, besides: int = 0) -> bool:
+    def choose_first(self, doc_id: int, besides: int = 0) -> bool:
         """Let another file count as the first one of the contributions that the first one no longer gives.
 
         besides: the contribution that the first file gives in their place; 0: it no longer gives the record. Returns

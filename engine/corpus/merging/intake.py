@@ -280,7 +280,7 @@ class Intake:
             digests = {row.digest for row in self.contributions.find_by_own_id(given.abstract.record_id)}
             self.ledger.resourced.update([] if given.digest in digests else [doc_id])
             number = self.contributions.add(doc_id, given.abstract, given.origin, given.digest, alone=alone)
-            self.contributions.release(doc_id, besides=number)
+            self.contributions.choose_first(doc_id, besides=number)
             return number
         self.contributions.replace(given.earlier, given.abstract, given.origin, given.digest, alone=alone)
         return given.earlier.contribution_id
@@ -325,7 +325,7 @@ class Intake:
             if self.drop_contribution(row):
                 removed.append((row.doc_id, record_id))
         for doc_id in touched:
-            if self.contributions.release(doc_id):
+            if self.contributions.choose_first(doc_id):
                 self.ledger.remember(doc_id)
                 self.ledger.resourced.add(doc_id)
                 self.ledger.settle(doc_id)

@@ -141,7 +141,6 @@ def test_the_first_decision_waits_for_a_process_that_makes_the_file(tmp_path: Pa
 
 DECIDE_FOR_EVER = """
 import sys
-import threading
 from pathlib import Path
 from tests.corpus.storage.test_journal import MERGE, Journal
 while True:
