@@ -115,14 +115,15 @@ def drop_threads(trace: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Point:
-    """The nth call of one kind by a thread of an undisturbed run, and whether it changes what is under construction.
+    """The nth call of one kind by a thread of an undisturbed run.
 
     strace counts by thread, so an injection meets the first thread that comes so far.
     """
 
     call: str
     n: int
-    is_inside: bool
+    is_inside: bool  # it changes what is under construction
+    is_after: bool  # it follows the switch to the new generation
 
 
 @pytest.fixture(scope="module", params=["merged", "kept", pytest.param("pruned", marks=pytest.mark.slow)])
@@ -132,20 +133,33 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def points(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess, kind: str) -> list[Point]:
-    """Every mutating call of an undisturbed run, in order."""
-    run = traced(warm, tmp_path_factory.mktemp("plain"), "-y", "-s", "0", "-e", f"trace={','.join(CALLS)}", kind=kind)
-    assert run.returncode == 0, run.stderr
-    assert state(run.folder) == "new"
-    check_kind(run.folder, kind)
+    """Every mutating call of an undisturbed run, in order; of the shortest of three, since a run may make more.
+
+    SQLite may write a page more, and a folder is deleted again while a thread that is ending still writes into it.
+    """
+    options = ("-y", "-s", "200", "-e", f"trace={','.join(CALLS)}")
+    runs = [traced(warm, tmp_path_factory.mktemp("plain"), *options, kind=kind) for _ in range(3)]
+    for run in runs:
+        assert run.returncode == 0, run.stderr
+        assert state(run.folder) == "new"
+        check_kind(run.folder, kind)
+    points = list_points(min(runs, key=lambda run: run.n_calls).trace)
+    names = Counter(point.call for point in points)
+    assert names["fsync"] >= 7 and names["write"] + names["pwrite64"] > 15
+    assert {(point.is_inside, point.is_after) for point in points} >= {(False, False), (True, False), (False, True)}
+    return points
+
+
+def list_points(trace: str) -> list[Point]:
+    """The first of the nth calls of each kind by any thread, in order."""
     counts: Counter[tuple[str, str]] = Counter()
     points: dict[tuple[str, int], Point] = {}
-    for thread, call, rest in re.findall(r"^(\d+) +(\w+)\((.*)", run.trace, re.MULTILINE):
+    is_after = False
+    for thread, call, rest in re.findall(r"^(\d+) +(\w+)\((.*)", trace, re.MULTILINE):
         counts[thread, call] += 1
         key = call, counts[thread, call]
-        points.setdefault(key, Point(*key, "/building/" in rest))
-    names = Counter(point.call for point in points.values())
-    assert names["fsync"] >= 7 and names["write"] + names["pwrite64"] > 15
-    assert {point.is_inside for point in points.values()} == {False, True}
+        points.setdefault(key, Point(*key, "/building/" in rest, is_after))
+        is_after = is_after or (call.startswith("rename") and "/CURRENT.tmp" in rest)
     return list(points.values())
 
 
@@ -159,18 +173,29 @@ def check_kind(folder: IndexFolder, kind: str) -> None:
 def chosen(points: list[Point], step: int, kind: str) -> list[Point]:
     """Every step-th call inside building/, which the next run deletes whole; outside every twelfth and all that rename.
 
-    Each kind of run has others, since most of its calls are those of the others, and the last three calls, which
-    follow the switch to the new generation.
+    Each kind of run has others, since most of its calls are those of the others. All have the first call after the
+    switch to the new generation, and the last three.
     """
     inside = [point for point in points if point.is_inside][::step]
     outside = [point for point in points if not point.is_inside]
     twelfth = outside[list(KINDS).index(kind) :: 12]
-    every = (
-        outside
-        if step == 1
-        else [point for point in outside if point in (*twelfth, *outside[-3:]) or "rename" in point.call]
-    )
+    after = [point for point in outside if point.is_after]
+    renames = [point for point in outside if "rename" in point.call]
+    every = outside if step == 1 else [*twelfth, *renames, *after[:1], *after[-3:]]
     return [point for point in points if point in inside or point in every]
+
+
+def test_the_calls_after_the_switch_are_among_those_chosen() -> None:
+    trace = """1 mkdir("/toy/building/segment") = 0
+2 write(5</toy/building/segment/map.npz>, "..", 2) = 2
+1 write(5</toy/building/segment/map.npz>, "..", 2) = 2
+1 rename("/toy/CURRENT.tmp", "/toy/CURRENT") = 0
+1 fsync(4</toy>) = 0
+""" + "".join(f'1 rmdir("/toy/{n}") = 0\n' for n in range(5))
+    points = list_points(trace)
+    assert [(point.call, point.n) for point in points[:4]] == [("mkdir", 1), ("write", 1), ("rename", 1), ("fsync", 1)]
+    assert [point.is_after for point in points] == [False] * 3 + [True] * 6
+    assert chosen(points, 61, "merged") == [points[0], *points[2:4], *points[-3:]]
 
 
 EVERY = pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
@@ -220,7 +245,7 @@ def test_killed_at_every_call_readers_see_old_or_new(
     kills = [f"{point.call}:signal=KILL:when={point.n}" for point in chosen(points, step, kind)]
     for injection, run in each(warm, tmp_path, kills, kind):
         now = state(run.folder)
-        if run.returncode == 0:  # SQLite wrote a page less than in the counted run, so this call never came
+        if run.returncode == 0:  # it made a call less than the counted run, so this one never came
             assert now == "new" and run.n_calls < int(injection.split("=")[-1]), injection
             continue
         assert run.returncode in (-9, 137), (injection, run.returncode, run.stderr)

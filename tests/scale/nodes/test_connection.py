@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from engine.errors import EngineError
 from engine.scale.nodes.connection import connect
 
 import ray  # that takes a second, whatever answers
+print("ready", flush=True)
+sys.stdin.readline()
 begin, said = time.monotonic(), "connected"
 try:
     connect(sys.argv[1] or None)
@@ -34,14 +36,20 @@ print(f"{time.monotonic() - begin} {said}")
 GOAL = 5.0  # seconds
 
 
-def connect_anew(address: str, **environment: str) -> tuple[float, str]:
-    """Connect in a process of its own; return the seconds that it took, and the error."""
+def connect_anew(
+    address: str, during: AbstractContextManager[None] | None = None, **environment: str
+) -> tuple[float, str]:
+    """Connect in a process of its own, within a block; return the seconds that it took, and the error."""
     given = {**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token", **environment}
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, address], capture_output=True, text=True, env=given, timeout=130
-    )
-    seconds, _, said = done.stdout.strip().partition(" ")
-    assert given["RAY_AUTH_TOKEN"] not in done.stdout + done.stderr
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", CHILD, address], text=True, env=given, **pipes) as child:
+        assert child.stdout is not None
+        ready = child.stdout.readline()
+        with during or nullcontext():
+            out, err = child.communicate("\n", timeout=130)
+    assert ready == "ready\n", err
+    seconds, _, said = out.strip().partition(" ")
+    assert given["RAY_AUTH_TOKEN"] not in out + err
     return float(seconds), said
 
 
@@ -97,15 +105,14 @@ def test_a_wrong_token_is_named(nodes: Any) -> None:
 @pytest.mark.parametrize("kind", ["raylet", "gcs_server"])
 def test_a_slow_cluster_is_waited_for(nodes: Any, kind: str) -> None:
     process = nodes.head_node.all_processes[kind][0].process.pid
-    with slowed(process, 6.0 if kind == "raylet" else 0.5):
-        seconds, said = connect_anew(nodes.address)
+    seconds, said = connect_anew(nodes.address, slowed(process, 6.0 if kind == "raylet" else 0.7))
     assert said == "connected"
     assert seconds > (GOAL if kind == "raylet" else 0.5)
 
 
 @contextmanager
 def slowed(process: int, pause: float) -> Iterator[None]:
-    """Stop a process again and again for so many seconds, with short times between in which it runs."""
+    """Stop a process for so many seconds, again and again, with short times between in which it runs."""
     ended = threading.Event()
 
     def slow() -> None:
@@ -115,6 +122,7 @@ def slowed(process: int, pause: float) -> Iterator[None]:
             os.kill(process, signal.SIGCONT)
             ended.wait(0.05 if pause < 1 else 60)
 
+    os.kill(process, signal.SIGSTOP)  # before the block begins
     thread = threading.Thread(target=slow)
     thread.start()
     try:
