@@ -280,6 +280,7 @@ def test_an_encoder_that_is_changed_below_the_server_is_not_used(folder: IndexFo
     data.write_bytes(bytes(len(good)))
     assert server.get("/readyz")[0] == 503
     assert server.get("/api/v1/search?q=gout+of+the+toe")[0] == 500
+    assert server.get("/readyz")[0] == 503  # also after a search has tried to load it
     data.write_bytes(good)
     began = time.monotonic()
     while server.get("/readyz")[0] != 200:

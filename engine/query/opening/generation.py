@@ -95,6 +95,8 @@ class OpenGeneration:
     def get_encoder(self) -> Encoder:
         """Return the query encoder of this generation, checked and loaded on first use and after a change of its files.
 
+        If changed files can't be loaded, the change stays, and the next call tries again.
+
         Raises:
             EncoderMismatchError: the folder holds another encoder.
             CorruptError: its files differ from their receipt.
@@ -104,8 +106,9 @@ class OpenGeneration:
             if self.loaded is None or self.encoder_files.find_change(replaced=False):
                 self.loaded = None
                 path = self.folder.get_encoder_path(self.manifest.encoder.fingerprint)
-                self.encoder_files = OpenFiles.of(path.glob("*"))
+                files = OpenFiles.of(path.glob("*"))
                 self.loaded = _load_encoder(path, self.manifest)
+                self.encoder_files = files
             return self.loaded
 
     def get_reranker(self, model: str, precision: str) -> tuple[OnnxReranker, tuple[str, ...]]:
