@@ -9,11 +9,15 @@ from engine.corpus.boolean.tokens import hide_quoted
 
 _SMALL = r"(?:a|an|and|the|of|in|on|at|to|or|not|for|from|with|by|than|was|were|is|are|between)\b"
 _OPERATOR = re.compile(
-    r"(?<=[\w)\"'*\].]\s)(?:(?P<capital>XOR|ANDNOT|BUTNOT|SAME|WITH|UND|ODER|NICHT|OU)|(?P<mark>&&|\|\|?)"
+    r"(?<=[\w)\"'*\].]\s)(?:(?P<capital>XOR|ANDNOT|BUTNOT|AND/OR|SAME|WITH|UND|ODER|NICHT|OU|SAUF|OCH|NIET)"
+    r"|(?P<mark>&&|\|\|?)"
     r"|(?P<slash>(?i:near|next|adj)\s?/(?:\s?[0-9]{1,3}|[nxk#])|(?i:pre|onear|within)\s?/\s?(?:[0-9]{1,3}|[nx#]))"
-    rf"|(?P<low>near|next)[0-9]{{1,2}}|(?P<word>near|Near)|(?P<ebsco>[nw])1?[0-9])(?=\s+(?!{_SMALL})[\w(\"'*])"
+    r"|(?P<sentence>(?i:w|near|pre)/[spSP])"
+    rf"|(?P<low>near|next)[0-9]{{1,2}}|(?P<word>near|Near|ET)|(?P<ebsco>[nw])1?[0-9])(?=\s+(?!{_SMALL})[\w(\"'*])"
 )
 _READ = re.compile(r"(?i:near|next|pre)/[0-9]+")  # these are operators
+_CALL = re.compile(r"(?:^|[(\n]|\b(?:AND|OR|NOT)\s)[^\S\n]*+(?P<name>O?NEAR|NEXT|ADJ)[^\S\n]?\((?=[\w(\"'])")
+_JOINED = re.compile(r"(?<=[a-z])\((?P<digits>[0-9]{1,2})?(?P<kind>[nwNW])\)(?=[a-z])")
 _TITLE_CASE = re.compile(rf"(?<=[a-z)\"*]\s)(?:And|Or|Not)(?=\s+(?:[\"(]|(?!{_SMALL})[a-z]))")
 _NAMES = "ti|ab|abs|su|noft|tw|title|abstract|mh|kw|au|mesh|all"
 _GROUPED = re.compile(
@@ -37,8 +41,9 @@ _BRACES = re.compile(r"(?<=[\w\"*])\{(?P<field>(?i:tiab|ti|ab|tw|mh|mesh|pt|au))
 _LIMIT = re.compile(r"^\s*limit\s+#?(?P<line>[0-9]{1,5})\s+to\s", re.IGNORECASE)
 _SINGLE = re.compile(r"(?<!\w)'(?P<words>\w[^'\n]{0,60}\s[^'\n]{0,60}\w)'(?!\w)")
 _UNCLOSED = re.compile(r"(?<![^\s(+-])\"(?=\w)")
-_STANDS_FOR = {"ANDNOT": "NOT", "BUTNOT": "NOT", "&&": "AND", "||": "OR", "|": "OR"}
-_STANDS_FOR |= {"UND": "AND", "ODER": "OR", "OU": "OR", "NICHT": "NOT"}
+_STANDS_FOR = {"ANDNOT": "NOT", "BUTNOT": "NOT", "AND/OR": "OR", "&&": "AND", "||": "OR", "|": "OR"}
+_STANDS_FOR |= {"UND": "AND", "ET": "AND", "OCH": "AND", "ODER": "OR", "OU": "OR"}
+_STANDS_FOR |= dict.fromkeys(("NICHT", "NIET", "SAUF"), "NOT")
 _TAGS = {"abs": "ab", "abstract": "ab", "title": "ti", "author": "au", "auth": "au", "journal": "ta", "year": "dp"}
 _TAGS |= dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh") | dict.fromkeys(
     ("all", "noft", "ts", "tx"), "tw"
@@ -101,7 +106,7 @@ def _name_nearness(match: re.Match[str]) -> str:
     if match["ebsco"]:
         return f"{'N' if match['ebsco'] == 'n' else 'PRE'}/{digits}"
     name = "NEXT" if match[0].lower().startswith(("next", "pre")) else "NEAR"
-    return f"{name}/{digits or ('3' if match['slash'] else '10')}"
+    return f"{name}/{digits or ('3' if match['slash'] else '10')}"  # 10 for those within a sentence or paragraph
 
 
 def _find_words(match: re.Match[str], text: str) -> tuple[str, str]:
@@ -130,6 +135,11 @@ def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
     """Yield a note for each mark, field tag, heading or limit that is not read; quoted phrases are hidden."""
     for match in _TITLE_CASE.finditer(text) if not is_search else ():
         yield f"{match[0]} was read as a word. If it is an operator, write {match[0].upper()}"
+    for match in _CALL.finditer(text):
+        yield f"{match['name']} was read as a word. If it is an operator, write it between two words: hip NEAR/5 pain"
+    for match in _JOINED.finditer(text):
+        near = f"{'N' if match['kind'] in 'nN' else 'PRE'}/{match['digits'] or 0}"
+        yield f"{match[0]} was read as a word. If it is an operator, write {near} between two blanks"
     for match in _EXPLODE.finditer(text):
         yield f"{match['field']} was read as a word. For a heading, write exp {match['word']}/"
     for match in _OPEN.finditer(text):
