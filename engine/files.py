@@ -26,6 +26,7 @@ MAX_LINE = 32 << 20  # bytes of one line; a record of 1 MB is odd, one of 32 MB 
 _BLOCK = 1 << 16  # bytes of lines decoded at once
 AGAIN = "Delete the file, and download or copy it again"
 DELIMITERS = ",\t;|"  # between the columns of a table
+COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z")  # how the names of compressed files end
 
 _MAX_INFLATED = 64 << 30  # bytes; PubMed's largest baseline file inflates to under 1 GiB
 _MAX_RATIO = 200  # inflated to stored; PubMed's files are near 10
@@ -61,9 +62,10 @@ def check_target(path: Path, *, overwrite: bool, example: str = "file") -> None:
         example: name of a file, for the message about a folder.
 
     Raises:
-        UsageError: the path is a folder, a pipe or a device, exists and may not be overwritten, or its folder is
+        UsageError: the path is a folder, a pipe, a device or "-", exists and may not be overwritten, or its folder is
             missing or may not be written to.
     """
+    refuse_dash(path)
     exists = os.path.exists(path)  # unlike Path.exists, False in a folder that may not be searched
     if os.path.isdir(path):
         raise UsageError(f"{path} is a folder, expected a file. Name a file in it: {path / example}")
@@ -101,8 +103,10 @@ def check_new_folder(folder: Path, may_hold: Collection[str] | None = None) -> N
         may_hold: names of files that may be there and are written over; None: the folder must be new.
 
     Raises:
-        UsageError: the folder is a file, exists or holds other files, or the folder above it may not be written to.
+        UsageError: the folder is a file or "-", exists or holds other files, or the folder above it may not be written
+            to.
     """
+    refuse_dash(folder)
     if not os.path.lexists(folder):
         above = next(one for one in _resolve(folder).parents if os.path.lexists(one))
         if not os.path.isdir(above) or not _is_writable(above):
@@ -117,6 +121,16 @@ def check_new_folder(folder: Path, may_hold: Collection[str] | None = None) -> N
             f"{folder} holds {min(other)}, expected a new folder or one with only {', '.join(sorted(may_hold))}. "
             "Name another: -o FOLDER"
         )
+
+
+def refuse_dash(path: Path) -> None:
+    """Refuse "-", which stands for standard output in other programs.
+
+    Raises:
+        UsageError: the path is "-".
+    """
+    if str(path) == "-":
+        raise UsageError("the output is -, expected the name of a file or folder: this output can't be piped")
 
 
 def _resolve(path: Path) -> Path:

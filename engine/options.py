@@ -33,6 +33,7 @@ _WEIGHTS = f"by the query: {DEFAULT_WEIGHT}, {SHORT_WEIGHT} for up to {SHORT} wo
 NO_RERANKER = "none"  # in place of a model: no second stage, whatever index.toml says
 _DEFAULT_RERANK_DEPTH = 50  # hits that the second stage orders anew
 MAX_RERANK_DEPTH = 1_000
+MAX_CHASE_DEPTH = 10  # steps from the known records
 RERANK_PRECISIONS = ("fp32", "int8")
 # Text recipes by their short names. The long one is part of every fingerprint: when the way a text is made changes,
 # change its number.

@@ -188,6 +188,14 @@ def test_folders_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
             check_target(tmp_path / folder / "hits.csv", overwrite=False)
 
 
+def test_standard_output_is_no_file_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for check in (lambda path: check_target(path, overwrite=True), check_new_folder):
+        with pytest.raises(UsageError, match=r"the output is -, expected the name of a file or folder"):
+            check(Path("-"))
+        check(Path("-a"))
+
+
 def test_a_file_may_be_named_once(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a")
     check_targets([tmp_path / "a", tmp_path / "b"], overwrite=False)

@@ -13,6 +13,7 @@ from engine.cli.frame.group import main
 from engine.cli.frame.options import KNOWN, add_options, index_options, open_named, read_id_file
 from engine.config import Config
 from engine.files import check_targets, write_text
+from engine.options import MAX_CHASE_DEPTH
 from engine.phrases import pluralize
 from engine.references.values.citation import Cited
 from engine.terminal import describe_absent, dump_json, join_lines, say, shorten_title
@@ -27,7 +28,7 @@ _BACKWARD = click.option("--backward", is_flag=True, help="Follow only what the 
 _FORWARD = click.option("--forward", is_flag=True, help="Follow only what cites the records.")
 _DEPTH = click.option(
     "--depth",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_CHASE_DEPTH),
     default=1,
     show_default=True,
     metavar="N",

@@ -12,8 +12,8 @@ from typing import Protocol
 from engine.collect.fetch.client import TransferError
 from engine.collect.fetch.service import Service
 from engine.collect.fetch.workfile import WorkFile, open_work
-from engine.errors import DownloadError
-from engine.files import check_target, write_file
+from engine.errors import DownloadError, UsageError
+from engine.files import COMPRESSED, check_target, write_file
 
 _LEVEL = 4  # of gzip: half the time of the usual one, for files that are a few percent larger
 _FIXED = ("service", "address", "query", "ids")  # that must not change between the runs of one fetch
@@ -82,11 +82,13 @@ def run_fetch(task: FetchTask, begin: Callable[[WorkFile], _Fetch]) -> FetchRepo
     """Fetch into the work file, then write the output from it.
 
     Raises:
-        UsageError: the output can't be written, or the work file is of another fetch.
+        UsageError: the output can't be written or would be no gzip file, or the work file is of another fetch.
         NoRecordError: the service has no such record.
         DownloadError: the service failed for good; what was fetched is kept in the work file.
         EngineError: the disk is full.
     """
+    if (ending := task.path.suffix.lower()) in COMPRESSED and ending != ".gz":
+        raise UsageError(f"{task.path} would be a {ending} file, expected a name that ends in .gz, or a plain file")
     check_target(task.path, overwrite=task.overwrite, example="records.xml.gz")
     with open_work(task.work_path, task.purpose, _FIXED) as work:
         fetch = begin(work)

@@ -50,6 +50,17 @@ _TAGS |= dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh") | dict.fr
 )
 _TAGS |= {"kw": "ot", "so": "ta", "language": "la"}
 _READ_FIELDS = frozenset(("TI", "TITLE", "AB", "ABS", "ALL", "KW", "MH", "AU"))  # before a group in a search
+_UNFINISHED = (  # each pattern with its note, and whether the note belongs to a Boolean search, too
+    (_CALL, "{name} was read as a word. If it is an operator, write it between two words: hip NEAR/5 pain", True),
+    (_EXPLODE, "{field} was read as a word. For a heading, write exp {word}/", True),
+    (_OPEN, "{0} was read as a word, since it is not closed. For a field tag, write {0}]", True),
+    (_CODES, "{0} was read as a word, since it is no field of Ovid. For title and abstract, write .ti,ab.", False),
+    (_DISTANCE, '{0} was not read. For words near each other, write "hip pain"[tiab:{0}]', True),
+    (_FUZZY, "{0} was not read. For other endings, write arthrit*", True),
+    (_WEIGHT, "{0} was not read, since no word can count more than another", True),
+    (_BRACES, "{0} was read as a word. If it is a field tag, write [{field}]", True),
+    (_LIMIT, "limit was read as a word, since there is no line {line}. Give all lines of the search", False),
+)
 _SHORT = 5  # blanks of a question in which near may be an operator
 _FARTHEST = 40  # characters on each side that are looked at for a word
 
@@ -135,24 +146,9 @@ def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
     """Yield a note for each mark, field tag, heading or limit that is not read; quoted phrases are hidden."""
     for match in _TITLE_CASE.finditer(text) if not is_search else ():
         yield f"{match[0]} was read as a word. If it is an operator, write {match[0].upper()}"
-    for match in _CALL.finditer(text):
-        yield f"{match['name']} was read as a word. If it is an operator, write it between two words: hip NEAR/5 pain"
     for match in _JOINED.finditer(text):
         near = f"{'N' if match['kind'] in 'nN' else 'PRE'}/{match['digits'] or 0}"
         yield f"{match[0]} was read as a word. If it is an operator, write {near} between two blanks"
-    for match in _EXPLODE.finditer(text):
-        yield f"{match['field']} was read as a word. For a heading, write exp {match['word']}/"
-    for match in _OPEN.finditer(text):
-        yield f"{match[0]} was read as a word, since it is not closed. For a field tag, write {match[0]}]"
-    for match in _CODES.finditer(text) if not is_search else ():
-        yield f"{match[0]} was read as a word, since it is no field of Ovid. For title and abstract, write .ti,ab."
-    for match in _DISTANCE.finditer(text):
-        yield f'{match[0]} was not read. For words near each other, write "hip pain"[tiab:{match[0]}]'
-    for match in _FUZZY.finditer(text):
-        yield f"{match[0]} was not read. For other endings, write arthrit*"
-    for match in _WEIGHT.finditer(text):
-        yield f"{match[0]} was not read, since no word can count more than another"
-    for match in _BRACES.finditer(text):
-        yield f"{match[0]} was read as a word. If it is a field tag, write [{match['field']}]"
-    for match in _LIMIT.finditer(text) if not is_search else ():
-        yield f"limit was read as a word, since there is no line {match['line']}. Give all lines of the search"
+    for pattern, note, is_named_in_search in _UNFINISHED:
+        for match in pattern.finditer(text) if is_named_in_search or not is_search else ():
+            yield note.format(match[0], **match.groupdict())

@@ -20,11 +20,10 @@ from engine.corpus.storage.citations import (
 from engine.corpus.storage.resolution import resolve_ids
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
+from engine.options import MAX_CHASE_DEPTH
 from engine.phrases import pluralize
 from engine.query.opening.generation import OpenGeneration
 from engine.query.question.plan import name_some
-
-_MAX_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ def _check(route: ChaseRoute) -> None:
     """
     if not (route.backward or route.forward):
         raise UsageError("neither backward nor forward was asked for, expected one of them or both")
-    check_whole("depth", route.steps, 1, _MAX_STEPS)
+    check_whole("depth", route.steps, 1, MAX_CHASE_DEPTH)
 
 
 def _walk(

@@ -17,6 +17,7 @@ from engine import __version__
 from engine.corpus.storage.journal import Journal
 from engine.corpus.storage.snapshot import copy_database
 from engine.errors import CorruptError, UsageError
+from engine.files import COMPRESSED, refuse_dash
 from engine.index.files import durable
 from engine.index.generations.folder import IndexFolder
 from engine.index.generations.manifest import FORMAT_VERSION
@@ -46,7 +47,6 @@ _PASSED = (
     BACKUP,
 )
 _SIDES = ("-wal", "-shm", "-journal", ".tmp")  # endings of files that belong to another
-_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z")
 _BLOCK = 1 << 20
 _MB = 1_000_000
 
@@ -81,9 +81,11 @@ def _check_place(path: Path, folder: IndexFolder) -> None:
     """Refuse a path where no backup of an index can be made.
 
     Raises:
-        UsageError: it exists, is in the folder of the index or in none that can be written to, or would be compressed.
+        UsageError: it exists, is "-", in the folder of the index or in none that can be written to, or would be
+            compressed.
     """
-    if path.suffix.lower() in _COMPRESSED:
+    refuse_dash(path)
+    if path.suffix.lower() in COMPRESSED:
         raise UsageError(
             f"{path} would be a compressed file, expected a folder or a name that ends in {ENDING}. Compress it "
             f"afterwards, or name: -o {quote_word(path.with_name(path.name.split('.')[0] + ENDING))}"

@@ -83,6 +83,13 @@ def test_a_plain_file_where_the_name_says_so(library: Library, tmp_path: Path) -
     assert plain.startswith(b'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE PubmedArticleSet PUBLIC')
 
 
+@pytest.mark.parametrize("name", ["gout.zip", "gout.xml.BZ2", "gout.xml.zst"])
+def test_no_other_compressed_file_is_written(library: Library, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"would be a \.\w+ file, expected a name that ends in \.gz, or a plain file"):
+        fetch(library, tmp_path / name)
+    assert not library.asked and not list(tmp_path.iterdir())
+
+
 def test_the_key_is_in_no_address_and_the_service_is_told_who_asks(library: Library, tmp_path: Path) -> None:
     fetch(library, tmp_path / "gout.xml.gz", key=KEY)
     assert all(

@@ -202,6 +202,8 @@ def test_places_that_are_refused(both: IndexFolder, tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=what):
             make_backup(both, tmp_path / place, silent)
+    with pytest.raises(UsageError, match="the output is -, expected the name of a file or folder"):
+        make_backup(both, Path("-"), silent)
     part = tmp_path / ".copy.part"
     part.mkdir()
     with lock_for_writing(part / "LOCK"), pytest.raises(LockedError, match="being written by another process"):
