@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from engine.corpus.boolean.tags import find_front_tag
 from engine.corpus.boolean.tokens import hide_quoted
 
 _SMALL = r"(?:a|an|and|the|of|in|on|at|to|or|not|for|from|with|by|than|was|were|is|are|between)\b"
@@ -44,11 +45,6 @@ _UNCLOSED = re.compile(r"(?<![^\s(+-])\"(?=\w)")
 _STANDS_FOR = {"ANDNOT": "NOT", "BUTNOT": "NOT", "AND/OR": "OR", "&&": "AND", "||": "OR", "|": "OR"}
 _STANDS_FOR |= {"UND": "AND", "ET": "AND", "OCH": "AND", "ODER": "OR", "OU": "OR"}
 _STANDS_FOR |= dict.fromkeys(("NICHT", "NIET", "SAUF"), "NOT")
-_TAGS = {"abs": "ab", "abstract": "ab", "title": "ti", "author": "au", "auth": "au", "journal": "ta", "year": "dp"}
-_TAGS |= dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh") | dict.fromkeys(
-    ("all", "noft", "ts", "tx"), "tw"
-)
-_TAGS |= {"kw": "ot", "so": "ta", "language": "la"}
 _READ_FIELDS = frozenset(("TI", "TITLE", "AB", "ABS", "ALL", "KW", "MH", "AU"))  # before a group in a search
 _UNFINISHED = (  # each pattern with its note, and whether the note belongs to a Boolean search, too
     (_CALL, "{name} was read as a word. If it is an operator, write it between two words: hip NEAR/5 pain", True),
@@ -138,7 +134,7 @@ def _note_fields(text: str, *, is_search: bool) -> Iterator[str]:
         plain = (*_APART.finditer(text), *_EQUALS.finditer(text))
         found += [(match.start(), match[0].strip(" (\t\n"), match[0].strip(" (=\t\n")) for match in plain]
     for _, written, name in sorted(found):
-        tag = _TAGS.get(name.lower().split(".")[0], name.lower())
+        tag = find_front_tag(name.split(".")[0])
         yield f"{written} was read as a word. If it is a field, write its tag after the word, as in gout[{tag}]"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from engine.corpus.boolean.foreign import note_foreign
 from engine.corpus.boolean.prose import find_operators, is_prose
 from engine.corpus.boolean.strategy import read_search
+from engine.corpus.boolean.tags import find_front_tag
 from engine.corpus.boolean.tokens import count_tags, fold_marks, hide_quoted
 
 _MOST = 3  # notes
@@ -26,7 +27,6 @@ _WILDCARD = re.compile(
     r"(?<!\w)(?P<word>[a-z]{2,}(?:[?#$](?!(?:and|or|is|are|it|how|what|who|why|when)\b)[a-z]+|\$[0-9]?(?!\w)|#(?!\w))"
     r"[\w?#$]*)"
 )
-_TAGS = {"TS": "tw", "TX": "tw", "SO": "ta", "journal": "ta", "mesh": "mh", "kw": "ot", "year": "dp"}
 
 
 def note_reading(text: str) -> tuple[str, ...]:
@@ -87,4 +87,4 @@ def _list_notes(text: str) -> Iterator[str]:
 
 def _note_field(written: str, name: str, word: str) -> str:
     """Return the note on what may be a field in front of a word."""
-    return f"{written} was read as a word. If it is a field, write {word}[{_TAGS.get(name, name.lower())}]"
+    return f"{written} was read as a word. If it is a field, write {word}[{find_front_tag(name)}]"

@@ -6,23 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.corpus.boolean.tags import Dialect
+from engine.corpus.boolean.tags import Dialect, find_front_tag
 from engine.corpus.boolean.tokens import Piece, TokenType
 from engine.errors import UsageError
 
-_TAGS = {
-    **dict.fromkeys(("TI", "TITLE"), "ti"),
-    **dict.fromkeys(("AB", "ABS"), "ab"),
-    "TITLE-ABS": "tiab",
-    **dict.fromkeys(("TITLE-ABS-KEY", "TS", "TX", "ALL"), "tw"),
-    **dict.fromkeys(("KW", "KEY", "AK", "AUTHKEY"), "ot"),
-    **dict.fromkeys(("MH", "MM"), "mh:noexp"),  # with the headings below it if it ends in +
-    "AU": "au",
-    "SO": "ta",
-    **dict.fromkeys(("PT", "DT", "DOCTYPE"), "pt"),
-    **dict.fromkeys(("PY", "YR"), "dp"),
-    **dict.fromkeys(("LA", "LANGUAGE"), "la"),
-}
+_READ = (
+    *("TI", "TITLE", "AB", "ABS", "TITLE-ABS", "TITLE-ABS-KEY", "TS", "TX", "ALL", "KW", "KEY", "AK", "AUTHKEY"),
+    *("AU", "SO", "PT", "DT", "DOCTYPE", "PY", "YR", "LA", "LANGUAGE"),
+)
+_TAGS = {name: find_front_tag(name) for name in _READ}
+_TAGS |= dict.fromkeys(("MH", "MM"), "mh:noexp")  # with the headings below it if it ends in +
 _NAMES = "|".join(sorted(_TAGS, key=len, reverse=True))
 _PREFIX = re.compile(rf"(?P<name>{_NAMES})(?P<sign>=?)(?P<rest>.*)", re.DOTALL)
 _SURE = re.compile(

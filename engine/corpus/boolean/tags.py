@@ -159,6 +159,20 @@ _EMBASE: dict[str, Tag] = {
     **dict.fromkeys(("tn", "dn", "mn", "df", "cl", "ad", "ca", "is", "vi", "ip", "sp", "oa", "dtype", "lnk", "rn", "ca",
                      "cn", "ad", "dc", "pd", "sd", "ed", "id", "sb"), _build_unknown("this field")),
 }  # fmt: skip
+# Fields that other databases write before a word, in lower case, each with the tag of PubMed that stands for it.
+_FRONT_TAGS: dict[str, str] = {
+    "title": "ti",
+    **dict.fromkeys(("abs", "abstract"), "ab"),
+    "title-abs": "tiab",
+    **dict.fromkeys(("title-abs-key", "ts", "tx", "all", "noft"), "tw"),
+    **dict.fromkeys(("kw", "key", "ak", "authkey"), "ot"),
+    **dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh"),
+    **dict.fromkeys(("author", "auth"), "au"),
+    **dict.fromkeys(("so", "journal"), "ta"),
+    **dict.fromkeys(("dt", "doctype"), "pt"),
+    **dict.fromkeys(("py", "yr", "year"), "dp"),
+    "language": "la",
+}
 _NAMES = {Dialect.PUBMED: _PUBMED, Dialect.OVID: _OVID, Dialect.EMBASE: _EMBASE}
 HEADINGS: dict[str, Tag] = {
     "exp": _EXPLODED,
@@ -193,6 +207,15 @@ def find_tag(dialect: Dialect, name: str) -> Tag | None:
     if len(fields) > 1:
         fields.pop(SearchField.UNKNOWN, None)
     return Tag(tuple(fields), "; ".join(notes))
+
+
+def find_front_tag(name: str) -> str:
+    """Return the name of the tag of PubMed for a field before a word, in any case; the name itself if it is one.
+
+    >>> find_front_tag("TS"), find_front_tag("TI")
+    ('tw', 'ti')
+    """
+    return _FRONT_TAGS.get(name.lower(), name.lower())
 
 
 def find_heading_tag(name: str) -> Tag | None:
