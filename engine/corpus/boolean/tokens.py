@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from engine.characters import DOUBLE_MARKS, SINGLE_MARKS
 from engine.corpus.boolean.tags import Dialect, find_nearness, find_tag, suggest_tag
 from engine.errors import UsageError
 
@@ -39,8 +40,8 @@ class Piece:
 
 # What word processors and East Asian keyboards write, one character for one, so that positions stay as they are seen.
 _SAME = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)} | str.maketrans(
-    "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2018\u2019\u201a\u201b\u2032\u00a0\u3000\u2007\u202f",
-    '"' * 7 + "'" * 5 + " " * 4,
+    DOUBLE_MARKS + SINGLE_MARKS + "\u00a0\u3000\u2007\u202f",
+    '"' * len(DOUBLE_MARKS) + "'" * len(SINGLE_MARKS) + " " * 4,
 )
 _INVISIBLE = "\0\u00ad\u200b-\u200d\u2060\ufeff\ud800-\udfff"
 _INSIDE = re.compile(rf"(?<=\w)[{_INVISIBLE}]+(?=\w)|(?<=\w)[\u00ad\u00ac\x02\ufffe][^\S\n]*\n\s*(?=[^\W\d_])")

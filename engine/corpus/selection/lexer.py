@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from engine.characters import DOUBLE_MARKS, SINGLE_MARKS
 from engine.errors import UsageError
 
 EXAMPLE = 'For example: year >= 2015 and not journal = "Lancet"'
 _KEYWORDS = frozenset(("and", "or", "not", "in", "none", "true", "false"))
 _QUOTES = "\"'"
-_CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # word processors replace straight quotes with these
 _PIECE = re.compile(
     r"""(?P<spaces>\s+)
     | (?P<operator>[=!<>~]+)
@@ -64,7 +64,7 @@ def read_tokens(expression: str) -> Iterator[Token]:
         if match is None:
             quote = Token(TokenKind.WORD, expression[start:], start + 1)
             raise UsageError(quote.explain_refusal(f"a closing {expression[start]}"))
-        if match.lastgroup == "word" and match[0][0] in _CURLY:
+        if match.lastgroup == "word" and match[0][0] in DOUBLE_MARKS + SINGLE_MARKS:
             raise UsageError(
                 Token(TokenKind.WORD, match[0], start + 1).explain_refusal("straight quotation marks, \" or '")
             )

@@ -21,6 +21,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from engine.characters import DOUBLE_MARKS
+
 _MAX_CHARACTERS = 20_000  # the rest of a text is ignored
 _MAX_WORDS = 1_000
 _MAX_STARS = 32  # truncated words; the stars of further ones are ignored
@@ -52,7 +54,7 @@ _PART = 3  # letters of a part that ranks by itself
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 WORD = re.compile(r"[^\W_]+")
-_MARKS = '"“”„‟«»″＂'  # quotation marks
+_MARKS = f'"{DOUBLE_MARKS}\uff02'  # quotation marks, the last of full width
 _PIECE = re.compile(
     rf"(?P<sign>[+-](?=\S))?(?P<title>title:)?(?:[{_MARKS}](?P<phrase>[^{_MARKS}]*)[{_MARKS}]|(?P<word>\S*))",
     re.IGNORECASE,
