@@ -125,7 +125,7 @@ class OpenGeneration:
         with self.rerank_lock:
             key, notes = (model, precision), tuple[str, ...]()
             if key in self.reranker_files and self.reranker_files[key].find_change(replaced=False):
-                del self.rerankers[key], self.reranker_files[key]
+                self.rerankers.pop(key, None)  # its files stay until it is loaded, so that the change is reported
             if key not in self.rerankers:
                 before = list_rerankers(self.folder)
                 path = provide_reranker(self.folder, model, precision, may_export=self.may_export)
@@ -158,16 +158,19 @@ class OpenGeneration:
             return self.words
 
     def adopt_encoder(self, other: OpenGeneration) -> None:
-        """Reuse the loaded encoder of another generation, if both have the same one, and its rerankers."""
-        self.rerankers, self.may_export = other.rerankers, other.may_export
-        self.reranker_files = other.reranker_files
-        self.rerank_lock = other.rerank_lock  # of the rerankers that both use
+        """Reuse the loaded encoder of another generation, if both have the same one, and its unchanged rerankers."""
+        self.may_export = other.may_export
+        rerankers, files = dict(other.rerankers), dict(other.reranker_files)  # which another thread may change
+        changed = {key for key, each in files.items() if each.find_change(replaced=False)}
+        self.rerankers = {key: each for key, each in rerankers.items() if key not in changed}
+        self.reranker_files = {key: each for key, each in files.items() if key not in changed}
         if self.manifest.encoder.fingerprint == other.manifest.encoder.fingerprint:
             self.loaded, self.encoder_files = other.loaded, other.encoder_files
 
     def find_change(self) -> str | None:
-        """Describe a file, of the encoder too, that was written to or cut off while it was open; None without one."""
-        return self.files.find_change(replaced=False) or self.encoder_files.find_change(replaced=False)
+        """Describe a file that was written to or cut off while it was open, of encoder and rerankers too; None without."""
+        opened = (self.files, self.encoder_files, *self.reranker_files.values())
+        return next(filter(None, (files.find_change(replaced=False) for files in opened)), None)
 
     def prepare(self, *, patience: float, n_connections: int) -> None:
         """Load the encoder, open the words and connections for parallel queries.

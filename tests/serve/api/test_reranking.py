@@ -1,5 +1,6 @@
 """A second stage over HTTP: only a reranker that the index holds already is used."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from engine import Query, open_index
 from engine.index.generations.folder import IndexFolder
 from tests.rerankers import make_reranker
-from tests.serve.conftest import client_of
+from tests.serve.conftest import client_of, serving
+from tests.serve.test_follow import PATCH, SOON
 
 
 def test_a_server_uses_only_rerankers_that_its_index_holds(toy: IndexFolder, tmp_path: Path) -> None:
@@ -32,3 +34,27 @@ def test_a_server_uses_only_rerankers_that_its_index_holds(toy: IndexFolder, tmp
         }
         page = client.get("/", params={"q": "gout", "rerank": "tiny"})
         assert page.status_code == 200 and "reranker 0." in page.text
+
+
+def test_a_reranker_that_is_changed_below_the_server_is_reported(toy: IndexFolder, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the [cpu] extra")
+    model = make_reranker(tmp_path / "tiny")
+    with open_index(toy.path) as index:
+        index.ask(Query("gout", rerank=str(model)))
+    (toy.path / "index.toml").write_text('[rerank]\nmodel = "tiny"\n')
+    (path,) = toy.path.glob("encoders/*/reranker.json")
+    data = path.with_name("encoder.data")
+    data.chmod(0o644)
+    good = data.read_bytes()
+    with serving(toy.path.parent, patch=PATCH) as server:
+        assert server.get("/readyz")[0] == 200
+        data.write_bytes(bytes(len(good)))
+        for _ in range(2):  # also after a search has tried to load it
+            assert server.get("/readyz")[0] == 503
+            assert server.get("/api/v1/search?q=gout")[0] == 500
+        data.write_bytes(good)
+        began = time.monotonic()
+        while server.get("/readyz")[0] != 200:
+            assert time.monotonic() - began < SOON
+            time.sleep(0.02)
+        assert server.get("/api/v1/search?q=gout")[0] == 200
