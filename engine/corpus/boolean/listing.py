@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.characters import DASHES
 from engine.corpus.boolean.limits import read_limit
 from engine.corpus.boolean.prose import has_operator
 from engine.corpus.boolean.tags import Dialect
@@ -31,17 +32,26 @@ class Listing:
 
 
 _NUMBERED = re.compile(
-    r"\s*(?P<sign>#|S(?=[0-9]))?(?P<number>[0-9]{1,4})(?:[.):]\s*|\s*\t\s*|\s+)(?!(?:and|or|not)\s)(?P<text>\S.*)",
+    r"\s*(?:(?P<sign>#|S(?=[0-9]))\s?)?(?P<number>[0-9]{1,4})(?:[.):]\s*|\s*\t\s*|\s+)(?!(?:and|or|not)\s(?!\s*/))(?P<text>\S.*)",
     re.IGNORECASE,
 )
 _COMBINATION = re.compile(
-    r"\s*(?:#?[0-9]{1,4}(?:\s+(?:and|or|not)\s+#?[0-9]{1,4})+|(?:or|and)/#?[0-9]{1,4}\s*[-,].*|limit\s+#?[0-9]+\s+to\s.*"
-    r"|\{\s*(?:or|and)\s+#?[0-9].*\})\s*",
+    r"\s*(?:\(?#?[0-9]{1,4}\)?(?:\s+(?:and|or|not)\s+\(?#?[0-9]{1,4}\)?)+"
+    rf"|(?:or|and)\s?/\s?#?[0-9]{{1,4}}\s*[,{DASHES}].*|limit\s+#?[0-9]+\s+to\s.*|\{{\s*(?:or|and)\s+#?[0-9].*\}})"
+    r"(?:\s*\[[^\]\n]*\])?[.,;]?\s*",
     re.IGNORECASE,
 )
+_COLUMN = re.compile(
+    r"\s*(?:(?:Advanced|Basic|Add|View|Edit|Delete|Actions?|Details|More|Display(?: Results)?)|[0-9][0-9,.:]*|"
+    r"(?:View|Interface|Last Run|Database)\s.*)?\s*"
+)  # of a table that was copied from a history of searches, beside the search
+_APPENDED = re.compile(
+    r"\s+(?:(?:Expanders|Search modes|Interface)\s*-\s|(?:Indexes|Timespan|DocType|Databases?)=).*$"
+)  # what EBSCO and Web of Science write after a search
+_LIMITERS = re.compile(r"\s+(?:Limiters|Narrow by[^-]{0,40})\s*-\s(?P<limiters>.*?)\s*$")
 _RESULTS = re.compile(
-    r"(?:\s+\([0-9][0-9,.\s]*\)|\s*\t\s*[0-9][0-9,.]*|(?<!\s(?:or|OR))(?<!\s(?:and|not|AND|NOT))\s{2,}[0-9][0-9,.]*"
-    r"|(?<=[\]).'/])\s[0-9][0-9,.]*|(?<=/(?:exp|EXP|lim|LIM))\s[0-9][0-9,.]*|(?<=/(?:de|DE|mj|MJ|py|PY|it|IT))\s[0-9][0-9,.]*"
+    r"(?:(?<!\s)(?<!\b[oO][rR])(?<!\b[aA][nN][dD])(?<!\b[nN][oO][tT])\s+\([0-9][0-9,.\s]*\)|\s*\t\s*[0-9][0-9,.]*|(?<!\s(?:or|OR))(?<!\s(?:and|not|AND|NOT))\s{2,}[0-9][0-9,.]*"
+    r"|(?<=[\]).'/])(?<!\b[oO][rR]/)(?<!\b[aA][nN][dD]/)\s[0-9][0-9,.]*|(?<=/(?:exp|EXP|lim|LIM))\s[0-9][0-9,.]*|(?<=/(?:de|DE|mj|MJ|py|PY|it|IT))\s[0-9][0-9,.]*"
     r"|(?<=[:,](?:ti|ab|kw|TI|AB|KW))\s[0-9][0-9,.]*|(?<=#[0-9])\s[0-9][0-9,.]*|(?<=#[0-9]{2})\s[0-9][0-9,.]*|(?<=#[0-9]{3})\s[0-9][0-9,.]*)\s*$"
 )  # numbers of results at the end of a line that was copied from a history of searches
 _LONGEST = 80  # characters that a number of results takes, with the blanks before it
@@ -85,9 +95,11 @@ def list_lines(text: str) -> Listing:
 
 def clean_line(number: int, line: str) -> ListedLine:
     """Return a line without what a history of searches adds to it; filters and limits apart."""
-    text, limits = _HEAD.sub("", _TAIL.sub("", _drop_results(line))).strip(), []
+    text, limits = _HEAD.sub("", _TAIL.sub("", _drop_results(_APPENDED.sub("", _drop_columns(line))))).strip(), []
+    if match := _LIMITERS.search(text):
+        text, limits = text[: match.start()], [one.strip() for one in match["limiters"].split(";") if one.strip()]
     if match := _FILTERS.search(text):
-        text, limits = _TAIL.sub("", text[: match.start()]), [_join_filters(match[1])]
+        text, limits = _TAIL.sub("", text[: match.start()]), [*limits, _join_filters(match[1])]
     while match := _COCHRANE.search(text):
         text = text[: match.start()]
         limits += [match["limit"]] if match["limit"] else []
@@ -99,6 +111,13 @@ def clean_line(number: int, line: str) -> ListedLine:
     elif match := _CHOSEN.fullmatch(text):
         text, limits = f"#{match[1] or match[3]}", [match[2] or match[4]]
     return ListedLine(number, text, " and ".join(limits))
+
+
+def _drop_columns(line: str) -> str:
+    """Return a line of a copied table without what stands beside the search in columns of their own."""
+    columns = line.split("\t")
+    kept = [column for column in columns if not _COLUMN.fullmatch(column)]
+    return "\t".join(kept) if kept and len(columns) > 1 else line
 
 
 def is_combination(text: str) -> bool:
@@ -139,11 +158,11 @@ def _join_lines(lines: Sequence[str]) -> tuple[list[tuple[int, str]], list[str]]
     in_order = numbers == sorted(set(numbers)) or numbers == sorted(set(numbers), reverse=True)
     joined: list[tuple[int, str]] = []
     left_out: list[str] = []
-    for line, match in zip(lines, matches, strict=True):
+    for place, (line, match) in enumerate(zip(lines, matches, strict=True)):
         if match:
-            is_set = (match["sign"] or "").upper() == "S"  # of EBSCO: S1 OR S2
-            text = re.sub(r"\bS(?=[0-9]{1,4}\b)", "#", match["text"]) if is_set else match["text"]
-            joined.append((int(match["number"]), text))
+            joined.append((int(match["number"]), _name_sets(match)))
+        elif joined and in_order and not any(matches[place:]) and _is_last(joined, line):
+            joined.append((max(number for number, _ in joined) + 1, line))
         elif not joined and not _is_headline(line):
             return [], []
         elif joined and _is_continuation(joined[-1][1], line):
@@ -151,6 +170,23 @@ def _join_lines(lines: Sequence[str]) -> tuple[list[tuple[int, str]], list[str]]
         else:
             left_out.append(line.strip())
     return (sorted(joined), left_out) if in_order and len(numbers) > 1 else ([], [])
+
+
+def _name_sets(match: re.Match[str]) -> str:
+    """Return the text of a numbered line, in which S1 of EBSCO and s1 stand for a line before it."""
+    if (match["sign"] or "").upper() != "S":
+        return match["text"]
+    last = int(match["number"])
+    return re.sub(
+        r"\b[sS]([0-9]{1,4})\b", lambda one: f"#{one[1]}" if int(one[1]) < last else one[0], match["text"]
+    )
+
+
+def _is_last(joined: Sequence[tuple[int, str]], line: str) -> bool:
+    """Return whether a line without a number combines the lines before it: 1 and 2."""
+    before = joined[-1][1]
+    is_open = before.count("(") > before.count(")") or _OPEN_END.search(before) is not None
+    return not is_open and is_combination(_drop_results(line))
 
 
 def _is_continuation(before: str, line: str) -> bool:

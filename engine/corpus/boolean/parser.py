@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.characters import DASHES
 from engine.corpus.boolean.foreign import note_foreign
 from engine.corpus.boolean.limits import read_limit, split_limits, strip_parentheses
 from engine.corpus.boolean.prefixes import move_prefixes
@@ -19,6 +20,7 @@ from engine.corpus.boolean.tags import (
     DEFAULT_FIELDS,
     FILTER,
     HEADINGS,
+    WORD_FIELDS,
     Dialect,
     SearchField,
     Tag,
@@ -61,7 +63,7 @@ class _Draft:
     kind: Kind
     position: int  # of its first character, from 1; 0: a limit
     parts: list[_Draft] = field(default_factory=list)
-    text: str = ""
+    text: str = ""  # of a term, or of words side by side
     tag: Tag | None = None
     written: str = ""  # the tag
     is_quoted: bool = False
@@ -274,7 +276,8 @@ class _ExpressionParser:
             self.add(_Draft(Kind.TERM, piece.position, text=text), piece, len(run))
         else:
             drafts = [self.build_word(one) for one in spoken]
-            whole = drafts[0] if len(drafts) == 1 else _Draft(Kind.AND, piece.position, drafts)
+            text = " ".join(one.text for one in run)
+            whole = drafts[0] if len(drafts) == 1 else _Draft(Kind.AND, piece.position, drafts, text=text)
             self.add(whole, piece, len(run))
 
     def is_sign(self, piece: Piece, following: Piece) -> bool:
@@ -438,9 +441,9 @@ def _join_drafts(operator: _Operator, left: _Draft, right: _Draft) -> _Draft:
     kind = Kind.OR if operator.text == "OR" else Kind.AND
     if operator.text == "NOT":
         right = _Draft(Kind.NOT, operator.position, [right])
-    if left.kind is not kind:
+    if left.kind is not kind or left.text:
         left = _Draft(kind, left.position, [left])
-    if right.kind is kind:
+    if right.kind is kind and not right.text:
         left.parts.extend(right.parts)
     else:
         left.parts.append(right)
@@ -456,8 +459,8 @@ def _read_nearness(text: str) -> tuple[int, bool]:
 def _list_numbers(text: str) -> list[int]:
     """Return the numbers of "or/1-3,7" or "#4"."""
     numbers: list[int] = []
-    for part in re.sub(r"^(?i:or|and)[/\s]|#|\s", "", text).split(","):
-        first, _, last = part.partition("-")
+    for part in re.sub(r"^(?i:or|and)\s?[/\s]|#|\s", "", text).split(","):
+        first, last = (re.split(f"[{DASHES}]", part) + [""])[:2]
         low, high = sorted((int(first), int(last or first)))
         numbers += range(low, min(high, low + _MAX_LINES) + 1)
     return numbers
@@ -519,10 +522,16 @@ def _apply_filters(draft: _Draft, written: str) -> None:
 
 
 def _mark_drafts(draft: _Draft, tag: Tag, written: str) -> bool:
-    """Give a field tag to all terms of a group that have none; return whether there are any."""
+    """Give a field tag to all terms of a group that have none; return whether there are any.
+
+    Words side by side are one name where a field holds whole names: AU=(Smith J).
+    """
     stack, is_used = [draft], False
+    is_name = WORD_FIELDS.isdisjoint(tag.fields)
     while stack:
         one = stack.pop()
+        if is_name and one.text and all(part.kind is Kind.TERM and part.tag is None for part in one.parts):
+            one.kind, one.parts = Kind.TERM, []
         if one.kind is Kind.TERM and one.tag is None:
             one.tag, one.written, is_used = tag, written, True
         stack += one.parts
@@ -538,6 +547,7 @@ def _freeze_drafts(root: _Draft, dialect: Dialect, notes: dict[str, None]) -> Ex
     while stack:
         draft, is_done = stack.pop()
         if draft.parts and not is_done:
+            draft.parts = [one for part in draft.parts for one in _list_parts(draft, part)]
             stack.append((draft, True))
             stack += [(part, False) for part in reversed(draft.parts)]
             continue
@@ -547,6 +557,12 @@ def _freeze_drafts(root: _Draft, dialect: Dialect, notes: dict[str, None]) -> Ex
         nodes.append(Node(draft.kind, draft.position, parts, term, draft.line, draft.distance, draft.ordered))
     merged = [f"{', '.join(_name_some(list(names)))}: {remark}" for remark, names in remarks.items()]
     return Expression(tuple(nodes), dialect, (*notes, *merged))
+
+
+def _list_parts(whole: _Draft, part: _Draft) -> list[_Draft]:
+    """Return a part, or its words side by side, where all of the whole must occur, too."""
+    is_same = whole.kind is Kind.AND and part.kind is Kind.AND and bool(part.text)
+    return part.parts if is_same else [part]
 
 
 def _name_some(names: Sequence[str]) -> list[str]:

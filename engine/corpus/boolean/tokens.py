@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from engine.characters import DOUBLE_MARKS, SINGLE_MARKS
+from engine.characters import DASHES, DOUBLE_MARKS, SINGLE_MARKS
 from engine.corpus.boolean.tags import Dialect, find_nearness, find_tag, suggest_tag
 from engine.errors import UsageError
 
@@ -52,7 +52,7 @@ _COMMENT = re.compile(r"\[[^\[\]\n]{0,2000}\]")  # of Ovid: [mp=title, abstract,
 _OVID_CODES = r"\.\s?\(?([a-z]{2}(?:\s?,\s?[a-z]{2}){0,40}|m_titl|pmid|sa_year)\)?\s*(?:\.|(?=[\s)]|$))"
 _OVID_TAG = re.compile(_OVID_CODES, re.IGNORECASE)
 _OVID_SURE = re.compile(
-    r"(?<=[\w)\"'*$?#+\]])\.(?=[^.]*\b(?:ti|ab|tw|mp|pt|kw|kf|hw|sh|af|au|yr|jn|la|lg|jw|m_titl)\b)"
+    r"(?<=[\w)\"'*$?#+:\]])\.(?=[^.]*\b(?:ti|ab|tw|mp|pt|kw|kf|hw|sh|af|au|yr|jn|la|lg|jw|m_titl)\b)"
     r"([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl)(?:\.(?!\w)|(?=\s*(?:$|[\n)]|\b(?:and|or|not)\b)))",
     re.IGNORECASE,
 )
@@ -103,14 +103,14 @@ _ADJACENT = re.compile(
 )
 _ORDERED = ("W", "NEXT", "PRE")  # how proximity in this order begins, but W/3
 _NEAR_WORDS = 6  # that NEAR without a number stands for in the Cochrane Library
-_SPAN = r"#?[0-9]{1,5}(?:\s*-\s*#?[0-9]{1,5})?"
+_SPAN = rf"#?[0-9]{{1,5}}(?:\s*[{DASHES}]\s*#?[0-9]{{1,5}})?"
 _LINES = re.compile(
-    rf"(?:or|and)/{_SPAN}(?:\s*,\s*{_SPAN})*(?![\w-])|#[0-9]{{1,5}}(?![\w-])"
+    rf"(?:or|and)\s?/\s?{_SPAN}(?:\s*,\s*{_SPAN})*(?![\w-])|#[0-9]{{1,5}}(?![\w-])"
     rf"|\{{\s*(?:or|and)\s+{_SPAN}(?:\s*,\s*{_SPAN})*\s*\}}",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
-_AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
+_AFTER_NUMBER = re.compile(r"\s*(?:$|\)|[.,;]\s*$|\s\[|\b(?:and|or|not)\b)", re.IGNORECASE)
 _AFTER_TAG = re.compile(r"\s*(?:$|[)\n,;]|\b(?:and|or|not|near|next)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
 _OPERATORS = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&&": "AND", "||": "OR"}
@@ -283,7 +283,7 @@ def _match_ovid(text: str, place: int) -> re.Match[str] | None:
     if match is None or find_tag(Dialect.OVID, match[1]):
         return match
     is_whole = match[0].endswith(".") and not text[match.end() : match.end() + 1].isalnum()
-    return match if is_whole and place and (text[place - 1].isalnum() or text[place - 1] in ")\"'*$?#") else None
+    return match if is_whole and place and (text[place - 1].isalnum() or text[place - 1] in ")\"'*$?#:") else None
 
 
 def _match_embase(text: str, place: int) -> re.Match[str] | None:
@@ -324,7 +324,7 @@ def _read_operand(text: str, place: int, dialect: Dialect, numbered: int) -> tup
     if run is None:
         match = _DESCRIPTOR.match(text, place)
         return (_build_heading(match, place), match.end()) if match else None
-    if name := _OPERATORS.get(run[0].upper()):
+    if (name := _OPERATORS.get(run[0].upper())) and not _LINES.match(text, place):
         return Piece(TokenType.OPERATOR, name, place + 1, written=run[0]), run.end()
     if (near := _NEAR.fullmatch(run[0])) and (near[1] or dialect is Dialect.OVID):
         return Piece(TokenType.OPERATOR, near[0].upper(), place + 1, written=run[0]), run.end()

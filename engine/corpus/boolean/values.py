@@ -15,6 +15,7 @@ _WILDCARDS = {
     Dialect.EMBASE: {"*": MANY, "$": MAYBE, "?": ONE},
 }
 _PIECES = re.compile(r"([*$?#])([0-9]{0,2})")
+_COLON = re.compile(r"(?<=[^\W\d_]):(?=\s|$)")  # of Ovid: random:.tw.
 _MOST_LETTERS = 20  # of a truncation with a limit
 _DAY = r"([0-9]{4})(?:[/-][0-9]{1,2}){0,2}"
 _SPAN = re.compile(rf"[^\w<]*{_DAY}\s*(?::|-|\u2013|to)\s*(?:{_DAY}|current|present)?[^\w]*", re.IGNORECASE)
@@ -29,6 +30,8 @@ def fold_words(text: str, dialect: Dialect) -> tuple[str, ...]:
     >>> fold_words("TNF-alpha$", Dialect.OVID), fold_words("wom?n", Dialect.EMBASE), fold_words("gout?", Dialect.PUBMED)
     (('tnf', 'alpha*'), ('wom#n',), ('gout',))
     """
+    if dialect is Dialect.OVID:
+        text = _COLON.sub(MANY, text)
     meanings = _WILDCARDS[dialect]
     folded, last = "", 0
     for match in _PIECES.finditer(text):
