@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engine.corpus.boolean.tags import find_front_tag
+from engine.corpus.boolean.tags import Dialect, find_front_tag, find_tag
 from engine.corpus.boolean.tokens import hide_quoted
 
 _SMALL = r"(?:a|an|and|the|of|in|on|at|to|or|not|for|from|with|by|than|was|were|is|are|between)\b"
@@ -14,21 +14,40 @@ _OPERATOR = re.compile(
     r"|(?P<mark>&&|\|\|?)"
     r"|(?P<slash>(?i:near|next|adj)\s?/(?:\s?[0-9]{1,3}|[nxk#])|(?i:pre|onear|within)\s?/\s?(?:[0-9]{1,3}|[nx#]))"
     r"|(?P<sentence>(?i:w|near|pre)/[spSP])"
-    rf"|(?P<low>near|next)[0-9]{{1,2}}|(?P<word>near|Near|ET)|(?P<ebsco>[nw])1?[0-9])(?=\s+(?!{_SMALL})[\w(\"'*])"
+    rf"|(?P<low>near|next)[0-9]{{1,2}}|(?P<word>near|Near|next|ET)|(?P<ebsco>[nw])1?[0-9])(?=\s+(?!{_SMALL})[\w(\"'*])"
 )
-_READ = re.compile(r"(?i:near|next|pre)/[0-9]+")  # these are operators
+_READ = re.compile(r"(?i:near|next|adj)\s?/\s?[0-9]+|(?i:pre)/[0-9]+")  # these are operators
+_LITTLE = re.compile(_SMALL, re.IGNORECASE)
 _CALL = re.compile(r"(?:^|[(\n]|\b(?:AND|OR|NOT)\s)[^\S\n]*+(?P<name>O?NEAR|NEXT|ADJ)[^\S\n]?\((?=[\w(\"'])")
 _JOINED = re.compile(r"(?<=[a-z])\((?P<digits>[0-9]{1,2})?(?P<kind>[nwNW])\)(?=[a-z])")
+_BRACKETS = re.compile(
+    r"(?:^|[(\n]|\b(?:AND|OR|NOT)\s)[^\S\n]*+(?P<bracket>[\[{])(?!(?:or|and|OR|AND)\s+#?[0-9])(?!mh\s)"
+    r"[^\[\]{}\n]{1,200}?\s(?:AND|OR|NOT|and|or|not)\s[^\[\]{}\n]{1,200}[\]}](?!\s*/)"
+)
+_GLUED = re.compile(
+    r"(?<![\w*/|+&])(?:[*/|+&]+(?:AND|OR|NOT)(?![A-Za-z0-9/])|(?:AND(?!/OR)|OR|NOT)[*/|+&:]+(?![0-9]))"
+    r"(?=[^\s#0-9])[^\s()\"]{0,40}"
+    r"|(?<=[\w\])\"])[*+/|&,;]+(?:AND|OR|NOT)[*+/|&,;]+(?=\w)"
+)  # an operator without blanks
+_BEHIND = re.compile(
+    r"AREA\[\w{1,40}\]|\b(?:TOPIC|TITLE|AUTHOR|ALL FIELDS):(?=\s\()"
+    r"|(?<=\s)\((?:Topic|Title|Abstract|All Fields|Author Keywords|Languages|Document Types)\)"
+)  # fields of ClinicalTrials.gov and Web of Science
 _TITLE_CASE = re.compile(rf"(?<=[a-z)\"*]\s)(?:And|Or|Not)(?=\s+(?:[\"(]|(?!{_SMALL})[a-z]))")
-_NAMES = "ti|ab|abs|su|noft|tw|title|abstract|mh|kw|au|mesh|all"
+_NAMES = (
+    "ti|ab|abs|su|noft|tw|title|abstract|mh|kw|au|mesh|all|pd|yr|db|mj|topic|mainsubject|indexterms|chemname|auth|"
+    "srctitle|subjarea|affil|srctype|title_abs|mesh_heading|pub_type"
+)
+_ELSEWHERE = "src|lang|pub_year|first_pdate|has_abstract|pub_type|title_abs|mesh_heading|db|mj|pt|instance|year_cluster"
 _GROUPED = re.compile(
-    rf"(?<![\w.*$?#-])(?P<field>{_NAMES}|{_NAMES.upper()}|(?i:(?:mesh|mjmesh|emb|mjemb)(?:\.[a-z]+){{1,3}}))"
-    r"(?P<sign>[:=]?)(?=[(\"](?!s\)))"
+    rf"(?<![\w.*$?#-])(?P<field>{_NAMES}|{_NAMES.upper()}|(?i:(?:mesh|mjmesh|emb|mjemb|su|mainsubject|la|pt)(?:\.[a-z]+){{1,3}}))"
+    r"(?P<sign>[:=]?)(?=[(\"](?!s\)))(?<!(?i:title):(?=\"))"
 )
 _APART = re.compile(r"^\s*(?:TI|AB|TX|TS|SU|MH|AU|KW)\s+(?=[(\"])")
 _EQUALS = re.compile(r"^\s*(?:\(\s*)?(?:TI|AB|TS|TX|SO|AU|KW|SU)=(?=[a-z][\w*-]{2})")
 _COLON = re.compile(
-    r"(?<![\w:.*$?#-])(?P<field>(?i:ti|ab|tiab|tw|au|auth|author|abstract|ta|journal|mh|mesh|kw|su|year|language)):(?=\w)"
+    r"(?<![\w:.*$?#\[-])(?P<field>(?i:ti|ab|tiab|tw|au|auth|author|abstract|ta|journal|mh|mesh|kw|su|year|language|la|"
+    rf"{_ELSEWHERE})):(?=[\w\[])"
 )
 _EXPLODE = re.compile(
     r"(?:^|[(\n]|\b(?:AND|OR|NOT)\s)[^\S\n]*+(?P<field>exp|explode)[^\S\n]+(?P<word>[A-Za-z][\w-]+)(?![^()\n]{0,99}/)"
@@ -36,7 +55,7 @@ _EXPLODE = re.compile(
 _OPEN = re.compile(r"(?<=\w)\[(?:(?i:tiab|ti|ab|tw|mh|mesh|pt|au))(?=\s*(?:$|[()]|(?:AND|OR|NOT)\b))")
 _CODES = re.compile(r"(?<=[a-z*$?#)\"]{2})\.(?:tiab|[a-z]{2}(?:,[a-z]{2}){0,9})\.(?=\s*(?:$|\)|(?i:and|or|not)\b))")
 _DISTANCE = re.compile(r"(?<=\")~[0-9]{1,2}(?!\w)")
-_FUZZY = re.compile(r"(?<=[a-z]{3})~[0-9]?(?![\w~])")
+_FUZZY = re.compile(r"(?<=[a-z]{3})~[0-9]?(?![\w~\]])")
 _WEIGHT = re.compile(r"(?<=[a-z\"]{4})\^[0-9]{1,2}(?:\.[0-9]{1,2})?(?![\w.])")
 _BRACES = re.compile(r"(?<=[\w\"*])\{(?P<field>(?i:tiab|ti|ab|tw|mh|mesh|pt|au))\}")
 _LIMIT = re.compile(r"^\s*limit\s+#?(?P<line>[0-9]{1,5})\s+to\s", re.IGNORECASE)
@@ -57,11 +76,16 @@ _UNFINISHED = (  # each pattern with its note, and whether the note belongs to a
     (_BRACES, "{0} was read as a word. If it is a field tag, write [{field}]", True),
     (_LIMIT, "limit was read as a word, since there is no line {line}. Give all lines of the search", False),
 )
+_IN_SEARCHES = (  # each pattern that is looked for in a Boolean search only, with its note
+    (_BRACKETS, "{bracket} was not read as a parenthesis. To group words, write ( and )"),
+    (_BEHIND, "{0} was read as a word. If it is a field, write a tag such as gout[tiab] or gout[ti] instead"),
+    (_GLUED, "{0} was read as a word. For an operator, write a blank on each side of it"),
+)
 _SHORT = 5  # blanks of a question in which near may be an operator
 _FARTHEST = 40  # characters on each side that are looked at for a word
 
 
-def note_foreign(text: str, *, is_search: bool) -> Iterator[str]:
+def note_foreign(text: str, *, is_search: bool, dialect: Dialect = Dialect.PLAIN) -> Iterator[str]:
     """Yield a note for each operator or field that is read as a word, in a text with plain marks.
 
     is_search: whether the text is a Boolean search, not a plain question.
@@ -71,7 +95,8 @@ def note_foreign(text: str, *, is_search: bool) -> Iterator[str]:
     """
     open_text = hide_quoted(text)
     for match in _OPERATOR.finditer(open_text):
-        if _is_unread(match, open_text, is_search=is_search):
+        is_operator = dialect is Dialect.EMBASE and match["word"] in ("near", "Near", "next")
+        if not is_operator and _is_unread(match, open_text, is_search=is_search):
             yield _note_operator(match, text)
     yield from _note_fields(open_text, is_search=is_search)
     yield from _note_unfinished(open_text, is_search=is_search)
@@ -85,6 +110,10 @@ def note_foreign(text: str, *, is_search: bool) -> Iterator[str]:
 def _is_unread(match: re.Match[str], text: str, *, is_search: bool) -> bool:
     """Return whether what looks like an operator stands between two words and is read as none."""
     words = _find_words(match, text)
+    if match["capital"] and _LITTLE.fullmatch(words[0]):  # the SAME trial, OD and OU after
+        return False
+    if match["word"] == "next" and not is_search:
+        return False
     if _READ.fullmatch(match[0]) or (is_search and match[0] in ("&&", "||")):
         return False
     if match["capital"] and all(word.isupper() for word in words):
@@ -135,7 +164,10 @@ def _note_fields(text: str, *, is_search: bool) -> Iterator[str]:
         found += [(match.start(), match[0].strip(" (\t\n"), match[0].strip(" (=\t\n")) for match in plain]
     for _, written, name in sorted(found):
         tag = find_front_tag(name.split(".")[0])
-        yield f"{written} was read as a word. If it is a field, write its tag after the word, as in gout[{tag}]"
+        if find_tag(Dialect.PUBMED, tag):
+            yield f"{written} was read as a word. If it is a field, write its tag after the word, as in gout[{tag}]"
+        else:
+            yield f"{written} was read as a word. If it is a field, leave it out, or write a tag such as gout[tiab]"
 
 
 def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
@@ -145,6 +177,9 @@ def _note_unfinished(text: str, *, is_search: bool) -> Iterator[str]:
     for match in _JOINED.finditer(text):
         near = f"{'N' if match['kind'] in 'nN' else 'PRE'}/{match['digits'] or 0}"
         yield f"{match[0]} was read as a word. If it is an operator, write {near} between two blanks"
+    for pattern, note in _IN_SEARCHES if is_search else ():
+        for match in pattern.finditer(text):
+            yield note.format(match[0].strip(), **match.groupdict())
     for pattern, note, is_named_in_search in _UNFINISHED:
         for match in pattern.finditer(text) if is_named_in_search or not is_search else ():
             yield note.format(match[0], **match.groupdict())

@@ -61,6 +61,7 @@ _NO_SEARCH = re.compile(r"[\W_]*|[0-9][0-9,.\s]*")  # ruled lines, and numbers o
 _HEAD = re.compile(r"^\s*Search:?\s+(?=\S)")  # of a line in PubMed's history
 _TAIL = re.compile(r"(?<=\s)(?:Sort by:\s*(?:Most Recent|Best Match|[A-Z][A-Za-z]*(?:\s[A-Z][A-Za-z]*)?)|\.\.\.)\s*$")
 _FILTERS = re.compile(r"(?<=\s)Filters(?: activated| applied)?:\s*(.*)$")
+_USED = re.compile(r"(?<=[.)/\]])\s+(?P<limit>use\s+[a-z0-9]{3,8})\s*$")  # of Ovid: in one of several databases
 _COCHRANE = re.compile(
     r"(?:\(Word variations have been searched\)|,?\s(?P<limit>with\s+(?:Cochrane Library\s+)?publication\s+"
     r"(?:year|date)\s[^,]*|in\s+(?:Trials|Cochrane\s.*|Clinical Answers|Editorials|Protocols|Reviews|Other Reviews)))"
@@ -104,6 +105,8 @@ def clean_line(number: int, line: str) -> ListedLine:
         text = text[: match.start()]
         limits += [match["limit"]] if match["limit"] else []
     text = _TAIL.sub("", text)
+    if match := _USED.search(text):
+        text, limits = text[: match.start()], [*limits, match["limit"]]
     if match := _LIMITED.fullmatch(text):
         text, limits = f"#{match[1]}", [match[2]]
     elif match := _SAME.fullmatch(text):
@@ -177,9 +180,7 @@ def _name_sets(match: re.Match[str]) -> str:
     if (match["sign"] or "").upper() != "S":
         return match["text"]
     last = int(match["number"])
-    return re.sub(
-        r"\b[sS]([0-9]{1,4})\b", lambda one: f"#{one[1]}" if int(one[1]) < last else one[0], match["text"]
-    )
+    return re.sub(r"\b[sS]([0-9]{1,4})\b", lambda one: f"#{one[1]}" if int(one[1]) < last else one[0], match["text"])
 
 
 def _is_last(joined: Sequence[tuple[int, str]], line: str) -> bool:

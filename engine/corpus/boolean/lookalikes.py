@@ -14,7 +14,8 @@ from engine.corpus.boolean.tokens import count_tags, fold_marks, hide_quoted
 _MOST = 3  # notes
 _SMALL = r"(?:a|an|and|the|of|in|on|at|to|or|for|from|with|by|than|was|were|is|are|between)\b"
 _NEAR = re.compile(
-    rf"(?<![\w*-])(?!{_SMALL})(?P<left>[\w*]++) (?P<operator>[NW]1?[0-9]|[nw]/[0-9]{{1,2}}) (?!{_SMALL})"
+    rf"(?<![\w*-])(?!{_SMALL}|[a-z]{{0,2}}T[0-9])(?P<left>[\w*]++) "
+    rf"(?P<operator>[NW]1?[0-9]|[nw]/[0-9]{{1,2}}) (?!{_SMALL})"
     r"(?P<right>[\w*]+)(?![\w-])"
 )
 _BEFORE = re.compile(r"^\s*+(?:\(\s*+)?(?P<field>TI|AB|TS|TX|SO|AU)\s+(?P<word>[a-z][\w*-]+)")

@@ -24,6 +24,7 @@ from engine.corpus.boolean.tags import (
     Dialect,
     SearchField,
     Tag,
+    find_front_tag,
     find_heading_tag,
     find_nearness,
     find_tag,
@@ -93,7 +94,7 @@ def parse_expression(text: str, dialect: Dialect, *, numbered: int = 0, limits: 
     """
     moved, notes = move_prefixes(list(read_pieces(text, dialect, numbered=numbered)))
     pieces, dropped = _drop_dangling(moved)
-    foreign = note_foreign(text, is_search=True)
+    foreign = note_foreign(text, is_search=True, dialect=dialect)
     return _ExpressionParser(pieces, dialect, (*dropped, *notes, *foreign)).parse(limits)
 
 
@@ -265,6 +266,7 @@ class _ExpressionParser:
                 return
             run.pop()
         spoken = [one for one in run if fold_words(one.text, self.dialect)]
+        self.note_signs(spoken)
         before = self.operands[-1] if self.operands and not self.wants_operand else None
         if before and before.kind is Kind.TERM and before.tag and run[0].text.startswith(":") and spoken:
             before.text += "".join(one.text for one in run)  # the end of a range: 2010[dp]:2020[dp]
@@ -280,6 +282,15 @@ class _ExpressionParser:
             whole = drafts[0] if len(drafts) == 1 else _Draft(Kind.AND, piece.position, drafts, text=text)
             self.add(whole, piece, len(run))
 
+    def note_signs(self, run: Sequence[Piece]) -> None:
+        """Note each minus before a word where it is no operator."""
+        for one in run if self.dialect is not Dialect.PLAIN else ():
+            if re.match(r"-[^\W\d_]", one.text):
+                self.notes[
+                    f"the minus before {one.text[1:41]} at character {one.position} was not read. To exclude it, write "
+                    f"NOT {one.text[1:41]}"
+                ] = None
+
     def is_sign(self, piece: Piece, following: Piece) -> bool:
         """Return whether a word is a sign or title: right before a phrase."""
         match = _SIGNED.fullmatch(piece.text)
@@ -290,9 +301,10 @@ class _ExpressionParser:
         """Return the draft of one word; in a plain expression, +, - and title: before it are operators."""
         match = _SIGNED.fullmatch(piece.text)
         if _FOREIGN.fullmatch(piece.text):
+            tag = find_front_tag(piece.text.rstrip(":"))
             self.notes[
-                f"{piece.text} at character {piece.position} was read as a word. If it is a field, write [ti] or "
-                "[tiab] after the word instead"
+                f"{piece.text} at character {piece.position} was read as a word. If it is a field, write [{tag}] after "
+                "the word instead"
             ] = None
         if self.dialect is not Dialect.PLAIN or match is None or not fold_words(match["rest"], self.dialect):
             return _Draft(Kind.TERM, piece.position, text=piece.text)

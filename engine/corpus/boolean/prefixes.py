@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from engine.corpus.boolean.tags import Dialect, find_front_tag
 from engine.corpus.boolean.tokens import Piece, TokenType
+from engine.corpus.boolean.values import read_years
 from engine.errors import UsageError
 
 _READ = (
@@ -15,11 +16,12 @@ _READ = (
     *("AU", "SO", "PT", "DT", "DOCTYPE", "PY", "YR", "LA", "LANGUAGE"),
 )
 _TAGS = {name: find_front_tag(name) for name in _READ}
-_TAGS |= dict.fromkeys(("MH", "MM"), "mh:noexp")  # with the headings below it if it ends in +
-_NAMES = "|".join(sorted(_TAGS, key=len, reverse=True))
+_TAGS |= dict.fromkeys(("MH", "MM", "DE"), "mh:noexp")  # with the headings below it if it ends in +
+_NAMES = "|".join(f"(?i:{name})" if "-" in name else name for name in sorted(_TAGS, key=len, reverse=True))
+_PLUS = re.compile(r"(?<=\w)\+(?=$|/)")
 _PREFIX = re.compile(rf"(?P<name>{_NAMES})(?P<sign>=?)(?P<rest>.*)", re.DOTALL)
 _SURE = re.compile(
-    rf"(?<![\w-])(?:(?:{_NAMES})=(?=[(\"])|(?:TITLE|TITLE-ABS|TITLE-ABS-KEY|AUTHKEY)\(|M[HM]\s+\""
+    rf"(?<![\w-])(?:(?:{_NAMES})=(?=[(\"])|(?:TITLE|(?i:TITLE-ABS(?:-KEY)?)|AUTHKEY)\(|(?:M[HM]|DE)\s+\""
     r"|(?:TI|AB|TX)\s+\((?=[^()]*\s[NW][0-9]{1,2}\s))"
 )  # a field before a group or phrase
 _REFUSED = re.compile(r"PUBYEAR|LIMIT-TO|EXCLUDE|(?:WC|SU|ZP|CU|OG|FO|AD|RS|SS|DE|SH)=.*", re.DOTALL)
@@ -55,15 +57,23 @@ def move_prefixes(pieces: Sequence[Piece]) -> tuple[list[Piece], list[str]]:
         values[place] = [replace(piece, text=rest, written=rest)] if rest else []
         last = place if rest else _find_end(pieces, place + 1, ends)
         value = values[place] or pieces[place + 1 : place + 2]
-        is_exploded = _TAGS[match["name"]] == "mh:noexp" and any(one.text.endswith("+") for one in value)
         written = f"{match['name']}{match['sign']}"
-        tag = "mh" if is_exploded else "majr:noexp" if match["name"] == "MM" else _TAGS[match["name"]]
+        tag = _choose_tag(match["name"].upper(), value)
         tags.setdefault(last, []).append(Piece(TokenType.TAG, tag, piece.position, Dialect.PUBMED, written))
         notes.append(f"{written} at character {piece.position} was read as the field of what follows it")
     kept: list[Piece] = []
     for place, piece in enumerate(pieces):
         kept += [*values.get(place, [piece]), *tags.get(place, ())]
     return [_drop_plus(piece) for piece in kept] if tags else kept, notes[::-1]
+
+
+def _choose_tag(name: str, value: Sequence[Piece]) -> str:
+    """Return the tag of PubMed for a field before a value: with a +, a heading and those below it."""
+    if name in ("MH", "MM") and any(_PLUS.search(one.text) for one in value):
+        return "mh"
+    if name == "DT" and value and read_years(value[0].text):  # a type in Web of Science, a date at EBSCO
+        return "dp"
+    return "majr:noexp" if name == "MM" else _TAGS[name]
 
 
 def _match_parentheses(pieces: Sequence[Piece]) -> dict[int, int]:
@@ -99,6 +109,6 @@ def _find_end(pieces: Sequence[Piece], place: int, ends: Mapping[int, int]) -> i
 
 
 def _drop_plus(piece: Piece) -> Piece:
-    """Return a value without the + of a heading with those below it."""
-    is_value = piece.type in (TokenType.WORD, TokenType.QUOTED) and piece.text.endswith("+") and len(piece.text) > 1
-    return replace(piece, text=piece.text[:-1]) if is_value else piece
+    """Return a value without the + of a heading with those below it: Gout+ or Gout+/DT."""
+    is_value = piece.type in (TokenType.WORD, TokenType.QUOTED)
+    return replace(piece, text=_PLUS.sub("", piece.text)) if is_value else piece

@@ -7,7 +7,7 @@ import re
 _SMALL = frozenset("a an the of in on to for with by from at was were is are be has have had that this than we".split())
 _WORD = re.compile(r"[^\W\d_]+")
 _QUOTED = re.compile(r"\"[^\"\n]*\"")
-_OPERATOR = re.compile(r'(?<![^\s()"\]])(?:AND|OR|NOT)(?![^\s()"\[])')
+_OPERATOR = re.compile(r'(?<![^\s()"\]])(?<!\b[tT]he\s)(?:AND|OR|NOT)(?![^\s()"\[])')  # but the OR of a hospital
 _RATIO = re.compile(
     r"(?<![^\s(\[\"])OR(?:\s*(?:[=:,;±\])]|[<>≤≥]\s*(?:[0-9]+[.·‧,][0-9]|1\b)|\(\s*95)"
     r"|\s+[(\[]?[0-9]+[.·‧,][0-9]+(?:\s*[,;)(\[]|\s+(?:for|95|p|vs)\b)|(?:\s+\(\w+\))?\s+(?:was|of|for)\s)"

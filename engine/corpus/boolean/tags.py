@@ -166,12 +166,15 @@ _FRONT_TAGS: dict[str, str] = {
     "title-abs": "tiab",
     **dict.fromkeys(("title-abs-key", "ts", "tx", "all", "noft"), "tw"),
     **dict.fromkeys(("kw", "key", "ak", "authkey"), "ot"),
-    **dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb"), "mh"),
+    **dict.fromkeys(("su", "mesh", "mjmesh", "emb", "mjemb", "mainsubject", "indexterms", "mj", "mesh_heading"), "mh"),
+    "title_abs": "tiab",
+    "topic": "tw",
+    "pub_type": "pt",
     **dict.fromkeys(("author", "auth"), "au"),
-    **dict.fromkeys(("so", "journal"), "ta"),
+    **dict.fromkeys(("so", "journal", "srctitle"), "ta"),
     **dict.fromkeys(("dt", "doctype"), "pt"),
-    **dict.fromkeys(("py", "yr", "year"), "dp"),
-    "language": "la",
+    **dict.fromkeys(("py", "yr", "year", "pd", "pub_year", "first_pdate", "year_cluster"), "dp"),
+    **dict.fromkeys(("language", "lang"), "la"),
 }
 _NAMES = {Dialect.PUBMED: _PUBMED, Dialect.OVID: _OVID, Dialect.EMBASE: _EMBASE}
 HEADINGS: dict[str, Tag] = {
@@ -185,7 +188,7 @@ HEADINGS: dict[str, Tag] = {
     "major": _MAJOR,
 }  # after the slash, on Embase.com
 _DASHES = dict.fromkeys(range(0x2010, 0x2016), "-")
-_NEAR_TAG = re.compile(r"(?P<name>.*?)\s*:\s*~\s*(?P<n>[0-9]{1,4})")
+_NEAR_TAG = re.compile(r"(?P<name>.*?)\s*:?\s*~\s*(?P<n>[0-9]{1,4})")
 
 
 def find_tag(dialect: Dialect, name: str) -> Tag | None:

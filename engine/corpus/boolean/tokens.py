@@ -88,7 +88,7 @@ _DESCRIPTOR = re.compile(
     re.IGNORECASE,
 )  # a heading of the Cochrane Library
 _EMBASE_SURE = re.compile(
-    r"(?<=[\w)'\"*])/(?:exp|de|mj)(?![\w.])|\b(?:near|next)/[0-9]+|\]/(?:lim|py|sd)\b"
+    r"(?<=[\w)'\"*])/(?:exp|de|mj)(?![\w.])|\b(?:near|next)\s?/\s?[0-9]+|\]/(?:lim|py|sd)\b"
     r"|\bMeSH descriptor\b|\[mh\s|\{(?:or|and)\s+#?[0-9]",
     re.IGNORECASE,
 )
@@ -96,11 +96,14 @@ _LIMIT = re.compile(r"\[([^\]\n]{0,200})\]\s*/\s*(lim|py|sd)\b", re.IGNORECASE)
 _NEAR = re.compile(r"(near|next)/([0-9]{1,4})|(adj)([0-9]{1,4})", re.IGNORECASE)
 _NEAR_ELSEWHERE = re.compile(r"(?:N|(?i:[nw]|pre)/|W)([0-9]{1,3})|(?:NEAR|NEXT)([0-9]{1,3})")
 _NEAR_ALONE = re.compile(
-    r"(?<!\bthe\s)(?<!\bof\s)(?<!\ba\s)(?<!\bin\s)(?<=[\w)\"'*$?#]\s)(?:(?P<capital>NEAR|NEXT|ADJ)[0-9]{0,3}|[NW]/[0-9]{1,3}|(?i:pre)/[0-9]{1,3})(?=\s+[\w(\"'*])"
+    r"(?<!\bthe\s)(?<!\bof\s)(?<!\ba\s)(?<!\bin\s)(?<=[\w)\"'*$?#]\s)(?:(?P<capital>NEAR|NEXT|ADJ)(?:\s?/\s?)?[0-9]{0,3}|[NW]/[0-9]{1,3}|(?i:pre)/[0-9]{1,3})(?=\s+[\w(\"'*])"
 )  # proximity between two words, which makes a text a search
 _ADJACENT = re.compile(
     r"(?i)(?<!\band\s)(?<!\bor\s)(?<=[\w)\"*$?#]\s)adj(?:[0-9]{1,2}(?=\s+[\w(\"*])|(?=\s+[^\W\d]|\s+[(\"*]))"
 )
+_NEAR_APART = re.compile(
+    r"(?i:(?P<word>near|next|adj))(?:\s?/\s?|\s)(?P<number>[0-9]{1,2})(?=\s+(?!(?i:and|or|not)\b)[\w(\"'*])"
+)  # adj 3, NEAR /3
 _ORDERED = ("W", "NEXT", "PRE")  # how proximity in this order begins, but W/3
 _NEAR_WORDS = 6  # that NEAR without a number stands for in the Cochrane Library
 _SPAN = rf"#?[0-9]{{1,5}}(?:\s*[{DASHES}]\s*#?[0-9]{{1,5}})?"
@@ -111,10 +114,11 @@ _LINES = re.compile(
 )
 _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
 _AFTER_NUMBER = re.compile(r"\s*(?:$|\)|[.,;]\s*$|\s\[|\b(?:and|or|not)\b)", re.IGNORECASE)
-_AFTER_TAG = re.compile(r"\s*(?:$|[)\n,;]|\b(?:and|or|not|near|next)\b)", re.IGNORECASE)
+_AFTER_TAG = re.compile(r"\s*(?:$|[)\n,;]|\b(?:and|or|not|near|next|in\s+trials)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
 _OPERATORS = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&&": "AND", "||": "OR"}
 _RUN = re.compile(r'[^\s()"\[\]]{1,60}')  # operators are shorter
+_BETWEEN = re.compile(r"[,;](?=\s*(?:AND|OR|NOT)\b)|(?<=\")~[0-9]{1,2}(?!\w)")  # gout[ti], OR; "hip pain"~2
 _FOLLOWING = re.compile(r"\s*(?!(?:and|or|not)\b)[^\s)\]]", re.IGNORECASE)  # an operand
 _ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s()\"]+|\bwww\.[^\s()\"]+", re.IGNORECASE)
 
@@ -223,6 +227,8 @@ def _read_piece(
     if character == '"' or (character == "'" and _is_quotation(text, place, dialect)):
         if (quoted := _read_quoted(text, place)) is not None:
             return quoted
+    if after_operand and (match := _BETWEEN.match(text, place)):
+        return None, match.end()
     for found in (
         _read_tag(text, place, dialect) if after_operand else None,
         _read_nearness(text, place, dialect) if after_operand else None,
@@ -296,6 +302,11 @@ def _match_embase(text: str, place: int) -> re.Match[str] | None:
 
 def _read_nearness(text: str, place: int, dialect: Dialect) -> tuple[Piece, int] | None:
     """Return the proximity operator that begins at a place after an operand, as NEAR/3, NEXT/3, ADJ3 or ADJ."""
+    apart = _NEAR_APART.match(text, place)
+    if apart and (apart["word"].isupper() or "/" in apart[0] or dialect in (Dialect.OVID, Dialect.EMBASE)):
+        word = apart["word"].upper()
+        name = f"{word}{'' if word == 'ADJ' else '/'}{apart['number']}"
+        return Piece(TokenType.OPERATOR, name, place + 1, written=apart[0]), apart.end()
     run = _RUN.match(text, place)
     if run is None or not _FOLLOWING.match(text, run.end()):
         return None
@@ -324,7 +335,8 @@ def _read_operand(text: str, place: int, dialect: Dialect, numbered: int) -> tup
     if run is None:
         match = _DESCRIPTOR.match(text, place)
         return (_build_heading(match, place), match.end()) if match else None
-    if (name := _OPERATORS.get(run[0].upper())) and not _LINES.match(text, place):
+    spelled = run[0].upper() if run[0].isalpha() else run[0].rstrip(",;:")  # or, OR and "OR,"
+    if (name := _OPERATORS.get(spelled)) and not _LINES.match(text, place):
         return Piece(TokenType.OPERATOR, name, place + 1, written=run[0]), run.end()
     if (near := _NEAR.fullmatch(run[0])) and (near[1] or dialect is Dialect.OVID):
         return Piece(TokenType.OPERATOR, near[0].upper(), place + 1, written=run[0]), run.end()

@@ -168,7 +168,7 @@ class OpenGeneration:
             self.loaded, self.encoder_files = other.loaded, other.encoder_files
 
     def find_change(self) -> str | None:
-        """Describe a file that was written to or cut off while it was open, of encoder and rerankers too; None without."""
+        """Describe a file, of the encoder too, that was written to or cut off while it was open; None without one."""
         opened = (self.files, self.encoder_files, *self.reranker_files.values())
         return next(filter(None, (files.find_change(replaced=False) for files in opened)), None)
 

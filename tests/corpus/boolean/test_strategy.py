@@ -164,6 +164,19 @@ def test_plain_questions_stay_plain(text: str) -> None:
         ('TS=(gout AND "uric acid") OR TI=gout', "plain", "or(and(gout:tw, uric acid:tw), gout:title)"),
         ('(MH "Gout+") OR (MM "Gout") OR TI ( hip N3 pain ) OR AB gout diet', "plain", "or(Gout:exploded, Gout:heading, near4(hip:title, pain:title), gout diet:abstract)"),
         ("TITLE-ABS-KEY(gout W/3 diet) AND KEY(beer)", "plain", "and(near4(gout:tw, diet:tw), beer:keywords)"),
+        ("AU=(Smith J OR Doe A) AND TS=(gout pain)", "plain", "and(or(Smith J:author, Doe A:author), gout:tw, pain:tw)"),
+        ("AU=(Smith J AND Doe A)", "plain", "and(Smith J:author, Doe A:author)"),
+        ("(Randomized Controlled Trial OR Review)[pt] AND (Ann Rheum Dis)[ta]", "PubMed", "and(or(Randomized Controlled Trial:type, Review:type), Ann Rheum Dis:journal)"),
+        ("(Arthritis, Rheumatoid)[mh] AND gout pain", "PubMed", "and(Arthritis, Rheumatoid:exploded, gout, pain)"),
+        ('MH "Gout+/DT" OR DE "Diet" OR DT 2010-2020', "plain", "or(Gout:exploded, Diet:heading, 2010-2020:year)"),
+        ("title-abs-key(gout AND beer)", "plain", "and(gout:tw, beer:tw)"),
+        ("gout[tiab],OR beer[ti] OR, wine", "PubMed", "or(gout, beer:title, wine)"),
+        ("(gout adj 3 beer).ti.", "Ovid", "near3(gout:title, beer:title)"),
+        ("gout NEAR /3 beer", "Embase", "near3(gout, beer)"),
+        ('gout AND "hip pain"~2', "plain", "and(gout, hip pain)"),
+        ('"hip pain"[tiab~2]', "PubMed", "near3(hip, pain)"),
+        ("gout:ti,ab,kw in Trials", "Embase", "and(gout:tk, in Trials:unknown)"),
+        ("gout.ti. use ppezv", "Ovid", "and(gout:title, use ppezv:unknown)"),
         ("MH AND dantrolene OR (TI OR thallium)", "plain", "or(and(MH, dantrolene), TI, thallium)"),
     ],
 )  # fmt: skip
@@ -177,6 +190,7 @@ def test_expressions(text: str, dialect: str, tree: str) -> None:
     ("text", "words"),
     [
         ("colo?r$.ti. and wom#n.mp. and arthrit$2.ab.", [("colo?r*",), ("wom#n",), ("arthrit??",)]),
+        ("random:.tw. or (gout: adj3 flare:).ti.", [("random*",), ("gout*",), ("flare*",)]),
         ("colo$r:ti OR wom?n*:ab", [("colo?r",), ("wom#n*",)]),
         ("gout?[ti] OR Sjögren's syndrom*[ab]", [("gout",), ("sjogren", "s", "syndrom*")]),
         ("TNF-α* AND ﬁbro\u00adsis", [("tnf", "α*"), ("fibrosis",)]),
@@ -321,6 +335,34 @@ def test_a_numbered_search_of_ovid() -> None:
             ["gout:tk", "and(#1, in Trials:unknown, 2010 to 2020:year)"],
         ),
         ('S1 (MH "Gout")\nS2 TI gout\nS3 S1 OR S2', ["Gout:heading", "gout:title", "or(#1, #2)"]),
+        ("1. gout.tw.\n2. beer.tw.\n3. or/1\u20132", ["gout", "beer", "or(#1, #2)"]),
+        ("1. gout.tw.\n2. beer.tw.\n3. or/ 1,2", ["gout", "beer", "or(#1, #2)"]),
+        ("1. gout.tw.\n2. beer.tw.\n3. or / 1-2", ["gout", "beer", "or(#1, #2)"]),
+        ("1. gout.tw.\n2. beer.tw.\n3. 1 or 2 [gout AND beer]", ["gout", "beer", "or(#1, #2)"]),
+        ("1. gout.tw.\n2. beer.tw.\n3. 1 or 2.", ["gout", "beer", "or(#1, #2)"]),
+        ("1. gout.tw.\n2. beer.tw.\n3. (1) not (2)", ["gout", "beer", "and(#1, not(#2))"]),
+        ("1. gout.tw.\n2. beer.tw.\n1 and 2", ["gout", "beer", "and(#1, #2)"]),
+        ("#1 gout[tiab]\n#2 beer[ti] OR wine\n#1 AND #2", ["gout", "or(beer:title, wine)", "and(#1, #2)"]),
+        ("#1 [mh Gout]\n#2 beer:ti\n#3 {OR #1\u2013#2}", ["Gout:exploded", "beer:title", "or(#1, #2)"]),
+        (
+            'S1\t(MH "Gout+")\tSearch modes - Boolean/Phrase\t150\n'
+            "S2\tTI beer\tLimiters - English Language\tExpanders - Apply equivalent subjects\t22\n"
+            "S3\tS1 OR s2\tInterface - EBSCOhost Research Databases\t160",
+            ["Gout:exploded", "and(beer:title, english:language)", "or(#1, #2)"],
+        ),
+        ("S1 S100 protein[ti]\nS2 gout[ti]\nS3 S1 AND S2", ["S100 protein:title", "gout:title", "and(#1, #2)"]),
+        (
+            "#\tSearches\tResults\tType\n1\texp Gout/\t112\tAdvanced\n2\tbeer.ti.\t5\tBasic\n3\t1 or 2\t20\tAdvanced",
+            ["Gout:exploded", "beer:title", "or(#1, #2)"],
+        ),
+        (
+            "#2\tAdd\tSearch (#1 OR beer)\t12\t09:00:00\n#1\tAdd\tSearch gout[ti]\t7\t08:59:00",
+            ["gout:title", "or(#1, beer)"],
+        ),
+        (
+            "# 2\t30\t#1 AND TS=(beer) Indexes=SCI Timespan=All years\n# 1\t100\tTS=(gout)\tIndexes=SCI",
+            ["gout:tw", "and(#1, beer:tw)"],
+        ),
         (
             "#2\tSearch: #1 AND beer Filters: Review\t12\t10:00:00\n#1\tSearch: gout[ti] Sort by: Most Recent\t7\t09:58:00",
             ["gout:title", "and(#1, beer, Review:type)"],
