@@ -21,6 +21,7 @@ from engine.platform import open_to_change, sync_file, take_lock
 
 _VERSION = 1
 _MAX_LINE = 64 << 20  # bytes
+_BEGIN = b'{"key": "purpose", '  # of the first line
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,5 +157,9 @@ def _refuse_other_file(path: Path, file: BinaryIO) -> None:
         UsageError: it is another file.
     """
     line = file.readline(_MAX_LINE)
-    if line.endswith(b"\n") and ((entry := _parse_line(line)) is None or entry["key"] != "purpose"):
+    if line.endswith(b"\n"):
+        is_work = (entry := _parse_line(line)) is not None and entry["key"] == "purpose"
+    else:  # a first line that was not written whole; a crash may leave zeros
+        is_work = line.startswith(_BEGIN) or _BEGIN.startswith(line) or not line.strip(b"\0")
+    if not is_work:
         raise UsageError(f"{path} is not the work of a fetch. Move it away, or name another file: -o FILE")

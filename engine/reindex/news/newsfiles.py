@@ -38,6 +38,15 @@ def find_run_folder(folder: Path, number: int) -> Path:
     return folder / _NEWS / f"{number:06d}"
 
 
+def find_last_run(folder: Path) -> int:
+    """Return the highest number of a folder of news; 0 without one."""
+    try:
+        names = [path.name for path in (folder / _NEWS).iterdir()]
+    except OSError:
+        return 0
+    return max((int(name) for name in names if re.fullmatch("[0-9]{6,9}", name)), default=0)
+
+
 def replace_run(folder: Path, run: NewsRun) -> None:
     """Write the files of a run; a folder of this number, of a run that was killed, is replaced.
 

@@ -17,6 +17,7 @@ from engine.errors import CorruptError
 from engine.index.files.durable import replace_text
 from engine.index.generations.folder import IndexFolder
 from engine.platform import sync_path
+from engine.reindex.news.newsfiles import find_last_run
 
 _MEMORY = "watches.json"  # in the folder of an index
 _VERSION = 1
@@ -63,6 +64,9 @@ class WatchMemories:
 def read_memories(folder: Path) -> WatchMemories:
     """Return what is remembered in the folder of an index; nothing if there is no file.
 
+    Where the file is lost or older than the news, the numbers of runs go on after those of the news. One folder more
+    than there were runs is of a run that was killed.
+
     Raises:
         CorruptError: the file is not one of this engine.
     """
@@ -70,11 +74,12 @@ def read_memories(folder: Path) -> WatchMemories:
     try:
         content = json.loads(path.read_bytes())
         _check_version(content["version"])
+        n_runs, last = _read_count(content["runs"]), find_last_run(folder)
         return WatchMemories(
-            _read_count(content["runs"]), {str(name): _read_memory(one) for name, one in content["watches"].items()}
+            last if last > n_runs + 1 else n_runs, {str(name): _read_memory(one) for name, one in content["watches"].items()}
         )
     except FileNotFoundError:
-        return WatchMemories()
+        return WatchMemories(find_last_run(folder))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as err:
         raise CorruptError(
             f"{path} is damaged: {err}. Copy it from a backup, or delete it: every watch then begins anew"

@@ -181,6 +181,27 @@ def test_a_run_that_was_killed_is_repeated_and_tells_each_record_once(toy: Index
     assert n > 10 and outcomes == {0, 2}
 
 
+@pytest.mark.parametrize("left", [None, 1])
+def test_no_news_is_overwritten_when_the_memory_is_lost_or_old(
+    toy: IndexFolder, tmp_path: Path, left: int | None
+) -> None:
+    begin_watches(toy, saved(ZORB))
+    memories = []
+    for n in range(1, 4):
+        add_rows(toy, tmp_path, {"id": f"z{n}", "title": "Zorbing"})
+        assert answer_watches(toy, saved(ZORB), NOW).number == n
+        memories.append((toy.path / _MEMORY).read_bytes())
+    before = [(toy.path / _NEWS / f"{n:06d}" / "news.json").read_bytes() for n in (1, 2, 3)]
+    (toy.path / _MEMORY).unlink()
+    if left is not None:
+        (toy.path / _MEMORY).write_bytes(memories[left - 1])
+    answer_watches(toy, saved(ZORB), NOW)
+    add_rows(toy, tmp_path, {"id": "z4", "title": "Zorbing"})
+    answer_watches(toy, saved(ZORB), NOW)
+    assert before == [(toy.path / _NEWS / f"{n:06d}" / "news.json").read_bytes() for n in (1, 2, 3)]
+    assert {"z1", "z2", "z3", "z4"} == set(list_reported(toy))
+
+
 WORDS = ("gout", "knee", "zorb")
 ROWS = st.dictionaries(st.integers(1, 5), st.tuples(st.sampled_from(WORDS), st.integers(1, 2)), min_size=1, max_size=3)
 MACHINE = saved({"name": "gout", "question": "gout[ti]"}, {"name": "two", "question": "knee[ti] OR zorb[ti]"},
