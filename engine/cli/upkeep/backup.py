@@ -104,7 +104,8 @@ def _describe(receipt: BackupReceipt) -> Iterator[str]:
         reviews = (
             f", {pluralize(len(receipt.reviews), 'review')}: {', '.join(receipt.reviews)}" if receipt.reviews else ""
         )
-        yield f"  {pluralize(receipt.n_decisions, 'decision')}{reviews}"
+        entries = "1 entry" if receipt.n_decisions == 1 else f"{receipt.n_decisions:,} entries"
+        yield f"  {entries} of decisions.db{reviews}"
     yield f"  {pluralize(len(receipt.files), 'file')}, {receipt.n_bytes / 1e6:,.1f} MB"
 
 

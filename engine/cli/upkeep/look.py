@@ -115,12 +115,14 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
 def verify(config: Config, deep: bool) -> None:
     """Check the files of an index against its manifest.
 
-    Also checks that SQLite and FAISS agree. Writes nothing.
+    Also checks that SQLite and FAISS agree, and that decisions, what saved questions reported and fetched records can
+    be read. Writes nothing.
 
     \b
     engine verify --deep -i rheumatology
     """
     from engine.index.generations.folder import IndexFolder
+    from engine.reindex.copies.keptfiles import find_kept_problems
     from engine.reindex.generation.verify import verify as check
     from engine.scale.opening import choose_placement
 
@@ -132,6 +134,8 @@ def verify(config: Config, deep: bool) -> None:
             f"generation {generation.manifest.generation:06d} of {folder.path}: "
             + "\n  ".join([pluralize(len(problems), "problem"), folder.complete_advice(problems)])
         )
+    if kept := [*find_kept_problems(folder)]:
+        raise CorruptError("\n  ".join([pluralize(len(kept), "problem"), *kept]))
     n = generation.manifest.counts.abstracts
     depth = "files, ids, vectors, texts and encoder" if deep else "files, ids and vectors"
     depth += " and what the nodes hold" if placement else ""

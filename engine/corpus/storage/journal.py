@@ -142,6 +142,14 @@ class Journal:
         """
         return sum(n for (n,) in self._read_rows("SELECT count(*) FROM events"))
 
+    def find_problem(self) -> str:
+        """Return what is wrong with the file; "" if nothing is, or there is none."""
+        try:
+            found = [str(text) for (text,) in self._read_rows("PRAGMA quick_check")]
+        except CorpusError as err:
+            return str(err)
+        return f"{self.path} is damaged: {found[0]}" if found not in ([], ["ok"]) else ""
+
     def _read_rows(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         """Return the rows of a query; none if there is no file, or another process is about to write the first event.
 

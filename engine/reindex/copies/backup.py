@@ -27,6 +27,7 @@ from engine.progress import Progress
 from engine.receipts import FileReceipt
 from engine.reindex.copies.archive import ENDING, ArchiveWriter, Member, walk_archive
 from engine.reindex.copies.backupreceipt import BACKUP, BackupReceipt, dump_backup
+from engine.reindex.copies.keptfiles import find_kept_problems
 from engine.reindex.copies.part import hold_part, publish_part, sync_tree
 from engine.reindex.copies.pin import PinnedIndex, pin_index
 from engine.reindex.intake.queries import list_fetched_files
@@ -125,6 +126,9 @@ def make_backup(folder: IndexFolder, path: Path, report: Progress, *, only_curre
     target = path.absolute()
     with hold_part(target) as part, pin_index(folder, only_current=only_current) as pinned:
         loose, notes = _copy_loose_files(folder, pinned, part / "loose")
+        for problem in find_kept_problems(IndexFolder(part / "loose")):
+            named = problem.replace(str(part / "loose"), str(folder.path))
+            raise CorruptError(f"{named}. No backup was made")
         pieces = _list_pieces(pinned, loose)
         receipt = _build_receipt(folder, pinned, loose, pieces)
         made = part / f"made{target.suffix if target.suffix == ENDING else ''}"

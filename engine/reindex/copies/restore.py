@@ -199,7 +199,7 @@ def _check_content(path: Path, made: IndexFolder, receipt: BackupReceipt) -> Non
             if missing := [file.name for file in list_generation_files(made, number) if file not in named]:
                 raise CorruptError(f"{missing[0]} of generation {number:06d} is missing")
         if (found := Journal(made.decisions).count_events()) != receipt.n_decisions:
-            raise CorruptError(f"{made.decisions.name} holds {found:,} decisions, expected {receipt.n_decisions:,}")
+            raise CorruptError(f"{made.decisions.name} holds {found:,} entries, expected {receipt.n_decisions:,}")
     except (EngineError, OSError) as err:
         text = str(err).replace(f"{made.path}{os.sep}", "").removesuffix("Run: engine verify").rstrip(". ")
         raise CorruptError(f"{path}: {text}. {_ADVICE}") from err

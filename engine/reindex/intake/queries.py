@@ -115,6 +115,9 @@ def fetch_queries(
     """
     names, failures = [], []
     for source in dict.fromkeys(source for source in sources if source.service):
+        folder = resolve_pattern(base, source)
+        if problem := next(_find_problems(folder, _read_state(folder, source)), ""):
+            say(f"{source.describe()}: {problem}, so everything is fetched again")
         try:
             done = _fetch_query(base, source, connection, progress)
         except (EngineError, OSError) as err:
@@ -165,11 +168,28 @@ def _fetch_query(base: Path, source: SourcePattern, connection: ServiceAccess, p
 
 
 def _is_full_due(folder: Path, before: Sequence[_Fetched], now: datetime) -> bool:
-    """Return whether everything is to be fetched: never done, long ago, or the file is gone."""
+    """Return whether everything is to be fetched: never done, long ago, the file is gone, or one is damaged."""
     last = next((one for one in reversed(before) if one.is_full), None)
-    if last is None or not (folder / last.name).exists():
+    if last is None or not (folder / last.name).exists() or any(_find_problems(folder, before)):
         return True
     return now - datetime.fromisoformat(last.started) > _FULL_EVERY
+
+
+def _find_problems(folder: Path, fetches: Sequence[_Fetched]) -> Iterator[str]:
+    """Yield what is wrong with the fetched files that are there: one is not as it was written."""
+    for one in {one.name: one for one in fetches}.values():  # of fetches into the same file, the last
+        is_there = bool(one.name) and (folder / one.name).exists()
+        if is_there and (problem := FileReceipt(one.name, one.n_bytes, one.sha256).find_problem(folder, quick=True)):
+            yield problem
+
+
+def find_fetched_problems(base: Path) -> Iterator[str]:
+    """Yield what is wrong with the files that were fetched for the queries of an index.
+
+    base: the folder of the index.
+    """
+    for path in sorted((base / _FOLDER).glob("*.json")):
+        yield from _find_problems(path.with_suffix(""), _parse_fetches(_parse_state(path)))
 
 
 def _choose_path(folder: Path, since: date | None, kind: _Kind, now: datetime) -> Path:
@@ -254,10 +274,14 @@ def _get_state_path(folder: Path) -> Path:
 
 def _read_state(folder: Path, source: SourcePattern) -> list[_Fetched]:
     """Return what was fetched, the oldest first; none if nothing was, or the file is damaged."""
+    state = _parse_state(_get_state_path(folder))
+    return _parse_fetches(state) if state.get("query") == source.query else []
+
+
+def _parse_fetches(state: dict[str, Any]) -> list[_Fetched]:
+    """Return the fetches of a state; none if it is damaged."""
     try:
-        state = _parse_state(_get_state_path(folder))
-        rows = state["fetches"] if state["query"] == source.query else []
-        return [_Fetched(**(row | {"missing": tuple(row["missing"])})) for row in rows]
+        return [_Fetched(**(row | {"missing": tuple(row["missing"])})) for row in state["fetches"]]
     except (KeyError, TypeError):
         return []
 

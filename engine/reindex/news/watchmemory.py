@@ -76,7 +76,8 @@ def read_memories(folder: Path) -> WatchMemories:
         _check_version(content["version"])
         n_runs, last = _read_count(content["runs"]), find_last_run(folder)
         return WatchMemories(
-            last if last > n_runs + 1 else n_runs, {str(name): _read_memory(one) for name, one in content["watches"].items()}
+            last if last > n_runs + 1 else n_runs,
+            {str(name): _read_memory(one) for name, one in content["watches"].items()},
         )
     except FileNotFoundError:
         return WatchMemories(find_last_run(folder))

@@ -248,11 +248,21 @@ def test_an_entry_that_was_not_written_whole_is_fetched_again(library: Library, 
     assert path.read_bytes() == whole.read_bytes()
 
 
-def test_another_file_beside_the_output_is_left_alone(library: Library, tmp_path: Path) -> None:
-    (tmp_path / "gout.xml.gz.part").write_text("my notes\n")
+@pytest.mark.parametrize("content", ['{"key": "pur', '{"key": "purpose", "n_by', "\0" * 9, ""])
+def test_a_first_line_that_was_not_written_whole_is_written_again(
+    library: Library, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "gout.xml.gz.part").write_text(content)
+    fetch(library, tmp_path / "gout.xml.gz")
+    assert pmids(tmp_path / "gout.xml.gz") == [31, 5, 1001, 7, 12]
+
+
+@pytest.mark.parametrize("content", ["my notes\n", "my notes", '{"my": "own file"}', '{"key": "purposes"}'])
+def test_another_file_beside_the_output_is_left_alone(library: Library, tmp_path: Path, content: str) -> None:
+    (tmp_path / "gout.xml.gz.part").write_text(content)
     with pytest.raises(UsageError, match="is not the work of a fetch"):
         fetch(library, tmp_path / "gout.xml.gz")
-    assert (tmp_path / "gout.xml.gz.part").read_text() == "my notes\n"
+    assert (tmp_path / "gout.xml.gz.part").read_text() == content
     (tmp_path / "old.xml.gz").write_text("old")
     with pytest.raises(UsageError, match="exists. Write over it: --overwrite"):
         fetch(library, tmp_path / "old.xml.gz")

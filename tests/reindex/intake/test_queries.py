@@ -13,7 +13,7 @@ import pytest
 
 from engine.collect.fetch.updates import DownloadResult
 from engine.config import SourcePattern
-from engine.reindex.intake.queries import ServiceAccess, fetch_queries
+from engine.reindex.intake.queries import ServiceAccess, fetch_queries, find_fetched_problems
 from tests.collect.fetch.literature import Library, Paper, serve_library
 from tests.conftest import silent
 
@@ -87,6 +87,34 @@ def test_everything_again_after_a_month_or_without_the_file(library: Library, tm
     next(tmp_path.glob("queries/*.json")).write_text("{")
     assert spend_night(tmp_path, query)[0].names == ("all-2.xml.gz",)
     assert list(kept(tmp_path)) == ["all-2.xml.gz"]
+
+
+@pytest.mark.parametrize("damage", [b"garbage", b"", None])
+def test_a_damaged_file_is_found_and_everything_is_fetched_again(
+    library: Library, tmp_path: Path, damage: bytes | None
+) -> None:
+    query = source(library)
+    spend_night(tmp_path, query)
+    assert not [*find_fetched_problems(tmp_path)]
+    (path,) = tmp_path.glob("queries/*/*")
+    good = path.read_bytes()
+    path.write_bytes(bytes(len(good)) if damage is None else damage)
+    assert [str(path) in problem for problem in find_fetched_problems(tmp_path)] == [True]
+    _, said = spend_night(tmp_path, query)
+    assert "so everything is fetched again" in said[0] and "all records: 3 records" in said[1]
+    assert list(kept(tmp_path).values()) == [["1", "2", "3"]]
+    assert not [*find_fetched_problems(tmp_path)]
+    _, said = spend_night(tmp_path, query)
+    assert "new and changed records" in said[0]
+
+
+def test_a_file_that_was_deleted_and_fetched_again_is_whole(library: Library, tmp_path: Path) -> None:
+    query = source(library)
+    spend_night(tmp_path, query)
+    next(tmp_path.glob("queries/*/*")).unlink()
+    library.add(Paper(4))
+    spend_night(tmp_path, query)
+    assert not [*find_fetched_problems(tmp_path)]
 
 
 def test_a_fetch_of_everything_replaces_the_older_files(library: Library, tmp_path: Path) -> None:
