@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,14 @@ def test_a_query_becomes_a_file_and_an_index(library: Library, toy: IndexFolder,
     assert json.loads(engine("show", "PMID:3", "-i", "toy").stdout)["title"] == "Gout no. 3"
     again = engine("fetch", "pubmed", "gout", "-o", path, "--base-url", library.url)
     assert again.returncode == 2 and "exists. Write over it: --overwrite" in again.stderr
+
+
+def test_a_file_that_is_there_is_to_be_indexed(library: Library, toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    (tmp_path / "gout.xml.gz").write_bytes(b"x")
+    args = ("fetch", "pubmed", "gout", "-o", tmp_path / "gout.xml.gz", "-i", "toy", "--base-url", library.url)
+    refused = engine(*args)
+    assert refused.returncode == 2 and not library.asked
+    assert re.search(r"gout.xml.gz exists. Index it: engine index \S*gout.xml.gz -i toy; or", refused.stderr)
 
 
 def test_a_query_or_an_output_that_is_none_is_refused(library: Library, engine: Run, tmp_path: Path) -> None:

@@ -127,10 +127,10 @@ async def _report_health(request: Request) -> Response:
 
 
 async def _report_readiness(request: Request) -> Response:
-    """Report the open generation of each index, one per line; 503 if a file of one has changed since it was opened."""
+    """Report the open generation of each index, one per line; 503 if an open file of one, or index.toml, is damaged."""
     shelf = request.app.state.site.shelf
     lines = [f"{name} {shelf.get_index(name).generation:06d}" for name in shelf.names]
-    changed = [shelf.find_change(name) is not None for name in shelf.names]
+    changed = [shelf.find_fault(name) is not None for name in shelf.names]
     text = "".join(line + " damaged" * bad + "\n" for line, bad in zip(lines, changed, strict=True))
     return PlainTextResponse(text, HTTPStatus.SERVICE_UNAVAILABLE if any(changed) else HTTPStatus.OK)
 

@@ -37,7 +37,7 @@ class _ServerState(Collector):
         yield inside
         generation = GaugeMetricFamily("engine_generation", "Generation served.", labels=["index"])
         records = GaugeMetricFamily("engine_records", "Records in the generation served.", labels=["index"])
-        stuck = GaugeMetricFamily("engine_stuck", "1 if a newer generation can't be opened.", labels=["index"])
+        stuck = GaugeMetricFamily("engine_stuck", "1 if what is on disk now can't be used.", labels=["index"])
         for name in self.shelf.names:
             manifest = self.shelf.get_index(name).manifest
             generation.add_metric([name], manifest.generation)

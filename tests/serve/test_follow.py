@@ -254,11 +254,11 @@ def test_a_damaged_generation_is_not_served_until_it_is_good_again(
     while not (problem := json.loads(server.get("/api/v1/status")[2])["indexes"][0]["problem"]):
         assert time.monotonic() - began < SOON
         time.sleep(0.02)
-    assert problem == "a newer generation can't be opened; the server's log says why"
+    assert problem == "what is on disk now can't be used; the server's log says why"
     assert "abstracts.db" in server.said
     page = lxml.html.document_fromstring(server.get("/status")[2])
     (told,) = page.xpath("//p[@class='note warning']/text()")
-    assert told == "A" + problem[1:]
+    assert told == "W" + problem[1:]
     assert served(server) == 1
     status, headers, body = server.get("/api/v1/search?q=gout&n=5")
     assert (status, headers["engine-generation"], of_search(body)[0]) == (200, "000001", 1)
@@ -287,6 +287,25 @@ def test_an_encoder_that_is_changed_below_the_server_is_not_used(folder: IndexFo
         assert time.monotonic() - began < SOON
         time.sleep(0.02)
     assert server.get("/api/v1/search?q=gout+of+the+toe")[0] == 200
+
+
+def test_settings_that_can_not_be_used_are_reported(folder: IndexFolder, server: Running) -> None:
+    settings = folder.path / "index.toml"
+    good = settings.read_bytes()
+    settings.write_bytes(good + b"nonsense = = \n")
+    assert server.get("/readyz")[0] == 503
+    assert server.get("/api/v1/search?q=gout")[0] == 500
+    began = time.monotonic()
+    while not json.loads(server.get("/api/v1/status")[2])["indexes"][0]["problem"]:
+        assert time.monotonic() - began < SOON
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert server.said.count("stays at generation 000001") == 1
+    settings.write_bytes(good)
+    publish(folder, 2)
+    wait_for(server, 2)
+    assert server.get("/readyz")[0] == 200
+    assert json.loads(server.get("/api/v1/status")[2])["indexes"][0]["problem"] == ""
 
 
 def test_a_server_outlives_the_loss_of_its_index(folder: IndexFolder, server: Running, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from engine.cli.frame.options import INDEXES, add_options
 from engine.cli.upkeep.build import index_files
 from engine.config import Config, check_name, read_ncbi_account
 from engine.errors import DownloadError, NoRecordError, UsageError
-from engine.phrases import list_some, pluralize
+from engine.phrases import list_some, pluralize, quote_word
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
@@ -75,8 +75,14 @@ class _Delivery:
         """Fetch, report and index; exit with 8 if records are missing.
 
         Raises:
+            UsageError: the file to be indexed exists.
             EngineError: the fetch or the indexing failed.
         """
+        if self.index and self.output.is_file() and not self.overwrite:
+            name, file = quote_word(self.index), quote_word(self.output)
+            raise UsageError(
+                f"{self.output} exists. Index it: engine index {file} -i {name}; or fetch it again: --overwrite"
+            )
         kept = f"what was fetched is kept in {task.work_path}, and the same command continues from there"
         with raise_signals(kept), show_progress() as report:
             done = fetch(task, report)

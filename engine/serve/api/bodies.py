@@ -22,7 +22,7 @@ from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.http.prefix import link
 
 # The full messages name files of the server, which clients must not see.
-_PROBLEM = "a newer generation can't be opened; the server's log says why"
+_PROBLEM = "what is on disk now can't be used; the server's log says why"
 _NIGHT_PROBLEM = f"the last line of {NIGHTS}, in the folder of the index, says why"
 
 

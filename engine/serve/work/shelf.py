@@ -36,7 +36,7 @@ class Shelf:
             EngineError: an index can't be opened.
         """
         self.indexes: dict[str, Index] = {}
-        self.problems: dict[str, str] = {}  # why the newest generation of an index can't be opened
+        self.problems: dict[str, str] = {}  # why what is on disk of an index can't be used
         self.failed: dict[str, bytes] = {}  # content of CURRENT at the last attempt to open a generation
         self.again: dict[str, float] = {}  # time.monotonic() of the next attempt
         self.stopped = threading.Event()
@@ -64,15 +64,25 @@ class Shelf:
             raise UnknownIndexError(f"no index named {name[:80]!r}. Indexes served: {', '.join(self.names)}")
         return self.indexes[name or self.names[0]].pin()
 
-    def find_change(self, name: str) -> str | None:
-        """Describe a file of an open index that was written to or cut off; None without one."""
-        return get_generation(self.indexes[name]).find_change()
+    def find_fault(self, name: str) -> str | None:
+        """Describe a file of an open index that was written to or cut off, or an index.toml that can't be used."""
+        index = self.indexes[name]
+        try:
+            Settings.load(index.path)
+        except ConfigError as err:
+            return str(err)
+        return get_generation(index).find_change()
 
     def look(self) -> None:
-        """Move every index to its current generation; keep the old one if the new one can't be opened."""
+        """Move every index to its current generation; keep the old one if the new one can't be opened.
+
+        An index.toml that can't be used is a problem, too: every search reads it.
+        """
         for name, index in self.indexes.items():
             try:
-                self.move(name, index)
+                if self.move(name, index):
+                    Settings.load(index.path)
+                    self.problems.pop(name, None)
             except Exception as err:  # whatever it is, the next attempt may succeed
                 if self.stopped.is_set():
                     return
@@ -81,11 +91,11 @@ class Shelf:
                     log.error("%s stays at generation %06d: %s", name, index.generation, problem)
                 self.problems[name] = problem
 
-    def move(self, name: str, index: Index) -> None:
+    def move(self, name: str, index: Index) -> bool:
         """Move an index to its current generation, or open that again if one of its files has changed.
 
-        After a failure, it is tried again when CURRENT names another generation, or after _EASE times the duration of
-        the failed attempt, which may hash gigabytes.
+        Return whether it is there now. After a failure, it is tried again when CURRENT names another generation, or
+        after _EASE times the duration of the failed attempt, which may hash gigabytes.
 
         Raises:
             EngineError: the current generation, its encoder or its map can't be used.
@@ -94,15 +104,16 @@ class Shelf:
         pointer, began = IndexFolder(index.path).read_pointer_bytes(), time.monotonic()
         opened = get_generation(index)
         if pointer == opened.pointer and opened.files.find_change() is None and opened.find_change() is None:
-            self.problems.pop(name, None)
-        elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
+            return True
+        if pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
             self.failed[name] = pointer
             try:
                 self.indexes[name] = fresh = _open_newer(index)
             finally:
                 self.again[name] = time.monotonic() + _EASE * (time.monotonic() - began)
-            self.problems.pop(name, None)
             log.info("%s: now at generation %06d", name, fresh.generation)
+            return True
+        return False
 
     def follow(self) -> None:
         """Prepare the first page, then check for newer generations until the shelf is closed."""

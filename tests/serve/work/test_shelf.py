@@ -87,14 +87,14 @@ def test_a_file_that_changes_below_a_shelf_is_a_problem_until_it_is_whole_again(
     database.chmod(0o644)
     good = database.read_bytes()
     database.write_bytes(bytes(len(good)))
-    assert "abstracts.db was written to" in str(shelf.find_change("toy"))
+    assert "abstracts.db was written to" in str(shelf.find_fault("toy"))
     with pytest.raises(CorruptError, match=r"abstracts.db was written to while it was open. Check .*engine verify"):
         shelf.get_index().search("gout")
     shelf.look()
     assert "abstracts.db" in shelf.problems["toy"]
     database.write_bytes(good)
     shelf.look()
-    assert shelf.problems == {} and shelf.find_change("toy") is None
+    assert shelf.problems == {} and shelf.find_fault("toy") is None
     assert shelf.get_index().search("gout") == before
 
 
