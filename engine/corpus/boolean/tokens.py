@@ -302,11 +302,12 @@ def _match_embase(text: str, place: int) -> re.Match[str] | None:
 
 def _read_nearness(text: str, place: int, dialect: Dialect) -> tuple[Piece, int] | None:
     """Return the proximity operator that begins at a place after an operand, as NEAR/3, NEXT/3, ADJ3 or ADJ."""
-    apart = _NEAR_APART.match(text, place)
-    if apart and (apart["word"].isupper() or "/" in apart[0] or dialect in (Dialect.OVID, Dialect.EMBASE)):
+    if apart := _NEAR_APART.match(text, place):
         word = apart["word"].upper()
-        name = f"{word}{'' if word == 'ADJ' else '/'}{apart['number']}"
-        return Piece(TokenType.OPERATOR, name, place + 1, written=apart[0]), apart.end()
+        is_usual = dialect is Dialect.EMBASE or (dialect is Dialect.OVID and word == "ADJ")  # in lower case
+        if is_usual or apart["word"].isupper() or "/" in apart[0]:
+            name = f"{word}{'' if word == 'ADJ' else '/'}{apart['number']}"
+            return Piece(TokenType.OPERATOR, name, place + 1, written=apart[0]), apart.end()
     run = _RUN.match(text, place)
     if run is None or not _FOLLOWING.match(text, run.end()):
         return None

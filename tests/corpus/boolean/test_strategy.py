@@ -172,6 +172,7 @@ def test_plain_questions_stay_plain(text: str) -> None:
         ("title-abs-key(gout AND beer)", "plain", "and(gout:tw, beer:tw)"),
         ("gout[tiab],OR beer[ti] OR, wine", "PubMed", "or(gout, beer:title, wine)"),
         ("(gout adj 3 beer).ti.", "Ovid", "near3(gout:title, beer:title)"),
+        ("over the next 3 years.ti. or beer.ab.", "Ovid", "or(over the next 3 years:title, beer:abstract)"),
         ("gout NEAR /3 beer", "Embase", "near3(gout, beer)"),
         ('gout AND "hip pain"~2', "plain", "and(gout, hip pain)"),
         ('"hip pain"[tiab~2]', "PubMed", "near3(hip, pain)"),
