@@ -68,6 +68,7 @@ _COCHRANE = re.compile(
     r"\s*$",
     re.IGNORECASE,
 )
+_PUBLISHED = re.compile(r"Published Date:\s*([0-9]{4})[0-9]{4}\s*-\s*([0-9]{4})[0-9]{4}")  # days, at EBSCO
 _LIMITED = re.compile(r"\s*limit\s+#?([0-9]+)\s+to\s+(.*)", re.IGNORECASE)
 _SAME = re.compile(r"\s*(?:remove\s+duplicates\s+from|dedup(?:licate)?)\s+#?([0-9]+)\s*", re.IGNORECASE)
 _CHOSEN = re.compile(r"\s*#?([0-9]+)\s+(use\s+\w+)\s*|\s*from\s+#?([0-9]+)\s+(keep\s+[0-9,\s-]+)", re.IGNORECASE)
@@ -98,7 +99,8 @@ def clean_line(number: int, line: str) -> ListedLine:
     """Return a line without what a history of searches adds to it; filters and limits apart."""
     text, limits = _HEAD.sub("", _TAIL.sub("", _drop_results(_APPENDED.sub("", _drop_columns(line))))).strip(), []
     if match := _LIMITERS.search(text):
-        text, limits = text[: match.start()], [one.strip() for one in match["limiters"].split(";") if one.strip()]
+        dated = _PUBLISHED.sub(r'yr="\1-\2"', match["limiters"])
+        text, limits = text[: match.start()], [one.strip() for one in dated.split(";") if one.strip()]
     if match := _FILTERS.search(text):
         text, limits = _TAIL.sub("", text[: match.start()]), [*limits, _join_filters(match[1])]
     while match := _COCHRANE.search(text):

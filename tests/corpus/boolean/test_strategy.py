@@ -347,9 +347,9 @@ def test_a_numbered_search_of_ovid() -> None:
         ("#1 [mh Gout]\n#2 beer:ti\n#3 {OR #1\u2013#2}", ["Gout:exploded", "beer:title", "or(#1, #2)"]),
         (
             'S1\t(MH "Gout+")\tSearch modes - Boolean/Phrase\t150\n'
-            "S2\tTI beer\tLimiters - English Language\tExpanders - Apply equivalent subjects\t22\n"
+            "S2\tTI beer\tLimiters - English Language; Published Date: 20100101-20201231\tExpanders - Apply equivalent subjects\t22\n"
             "S3\tS1 OR s2\tInterface - EBSCOhost Research Databases\t160",
-            ["Gout:exploded", "and(beer:title, english:language)", "or(#1, #2)"],
+            ["Gout:exploded", "and(beer:title, english:language, 2010-2020:year)", "or(#1, #2)"],
         ),
         ("S1 S100 protein[ti]\nS2 gout[ti]\nS3 S1 AND S2", ["S100 protein:title", "gout:title", "and(#1, #2)"]),
         (
