@@ -73,6 +73,7 @@ _LIMITED = re.compile(r"\s*limit\s+#?([0-9]+)\s+to\s+(.*)", re.IGNORECASE)
 _SAME = re.compile(r"\s*(?:remove\s+duplicates\s+from|dedup(?:licate)?)\s+#?([0-9]+)\s*", re.IGNORECASE)
 _CHOSEN = re.compile(r"\s*#?([0-9]+)\s+(use\s+\w+)\s*|\s*from\s+#?([0-9]+)\s+(keep\s+[0-9,\s-]+)", re.IGNORECASE)
 _OPEN_END = re.compile(r"(?:\b(?:and|or|not|adj[0-9]*|near/?[0-9]*|next/?[0-9]*)|[,(-])\s*$", re.IGNORECASE)
+_END = 20  # characters in which the last word of a line is looked for
 _GOES_ON = re.compile(r"\s|(?:and|or|not|adj[0-9]+|near/?[0-9]+)\b|[).,\]:/]", re.IGNORECASE)
 
 
@@ -161,12 +162,13 @@ def _join_lines(lines: Sequence[str]) -> tuple[list[tuple[int, str]], list[str]]
     matches = [_NUMBERED.fullmatch(line) for line in lines]
     numbers = [int(match["number"]) for match in matches if match]
     in_order = numbers == sorted(set(numbers)) or numbers == sorted(set(numbers), reverse=True)
+    last = max((place for place, match in enumerate(matches) if match), default=0)
     joined: list[tuple[int, str]] = []
     left_out: list[str] = []
     for place, (line, match) in enumerate(zip(lines, matches, strict=True)):
         if match:
             joined.append((int(match["number"]), _name_sets(match)))
-        elif joined and in_order and not any(matches[place:]) and _is_last(joined, line):
+        elif joined and in_order and place > last and _is_last(joined, line):
             joined.append((max(number for number, _ in joined) + 1, line))
         elif not joined and not _is_headline(line):
             return [], []
@@ -188,14 +190,19 @@ def _name_sets(match: re.Match[str]) -> str:
 def _is_last(joined: Sequence[tuple[int, str]], line: str) -> bool:
     """Return whether a line without a number combines the lines before it: 1 and 2."""
     before = joined[-1][1]
-    is_open = before.count("(") > before.count(")") or _OPEN_END.search(before) is not None
+    is_open = before.count("(") > before.count(")") or _has_open_end(before)
     return not is_open and is_combination(_drop_results(line))
 
 
 def _is_continuation(before: str, line: str) -> bool:
     """Return whether a line without a number belongs to the line before."""
     is_open = before.count("(") > before.count(")") or before.count('"') % 2 == 1
-    return is_open or _OPEN_END.search(before) is not None or _GOES_ON.match(line) is not None or not _is_headline(line)
+    return is_open or _has_open_end(before) or _GOES_ON.match(line) is not None or not _is_headline(line)
+
+
+def _has_open_end(line: str) -> bool:
+    """Return whether a line ends with what goes on in the next one: gout and."""
+    return _OPEN_END.search(line.rstrip()[-_END:]) is not None
 
 
 def _is_headline(line: str) -> bool:

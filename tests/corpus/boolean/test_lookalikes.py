@@ -1,5 +1,6 @@
 """What looks like search syntax in a plain question is named."""
 
+import contextlib
 import doctest
 import re
 import time
@@ -11,6 +12,7 @@ from engine.corpus.boolean import foreign
 from engine.corpus.boolean.evaluation import find_matches
 from engine.corpus.boolean.lookalikes import note_lookalikes
 from engine.corpus.boolean.strategy import read_search
+from engine.errors import UsageError
 from engine.records.abstract import Abstract
 from tests.corpus.boolean.oracle import Built, build
 
@@ -273,10 +275,19 @@ def test_what_the_note_says_to_write_does_it(built: Built, text: str, found: set
 
 
 @pytest.mark.parametrize(
-    "piece", [" ", "*", "\u00df", "(", "-", "\n", "'", "'a ", '"a', "exp a ", "a near ", "a | ", "ti(", "a[ti ", "a. "]
-)
+    "piece", [" ", "*", "\u00df", "(", "-", "\n", "'", "'a ", '"a', "exp a ", "a near ", "a | ", "ti(", "a[ti ", "a. ",
+     "[a OR ", "{a ", "*/OR", "NEAR (", "a(2n)", "AREA[x] ", "a near /  "],
+)  # fmt: skip
 def test_a_long_question_is_looked_through_at_once(piece: str) -> None:
     began = time.process_time()
     note_lookalikes(piece * (99_999 // len(piece)) + "9")
     list(foreign.note_foreign(piece * (99_999 // len(piece)) + "9", is_search=True))
     assert time.process_time() - began < 5
+
+
+def test_a_long_strategy_is_read_at_once() -> None:
+    began = time.process_time()
+    for piece in ("a AND\n", "1 and 2\n", "S1 ", "a\t", "a (1) "):
+        with contextlib.suppress(UsageError):
+            read_search(f"1. a\n2. b\n{piece * (40_000 // len(piece))}")
+    assert time.process_time() - began < 10
