@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from engine.config import Settings
 from engine.encode.models.recipe import prepare_text
-from engine.errors import UsageError
+from engine.errors import ConfigError, UnknownRerankerError, UsageError
 from engine.options import NO_RERANKER, RELEVANCE, Query
 from engine.query.opening.generation import OpenGeneration
 from engine.query.question.plan import Question
@@ -65,13 +65,21 @@ def rerank_candidates(snapshot: OpenGeneration, question: Question, found: Ranki
     Raises:
         BusyError: the deadline of the answer has passed.
         EncoderError: the reranker is missing, or can't be used.
+        UnknownRerankerError: the index does not hold it, and may not get it.
+        ConfigError: the same of the one that index.toml names.
     """
     query = question.query
     if query.rerank is None:
         return found
     if not question.text:
         return replace(found, notes=("the hits were not reranked, since the query has no words to compare",))
-    reranker, notes = snapshot.get_reranker(query.rerank, str(query.rerank_precision))
+    try:
+        reranker, notes = snapshot.get_reranker(query.rerank, str(query.rerank_precision))
+    except UnknownRerankerError as err:
+        settings = Settings.load(snapshot.folder.path)
+        if settings.rerank_model == query.rerank:
+            raise ConfigError(f"{settings.file} names a reranker that can't be used: {err}") from err
+        raise
     head, rest = found.candidates[: query.rerank_depth], found.candidates[query.rerank_depth :]
     rows = snapshot.corpus.fetch([one.doc_id for one in head])
     texts = [prepare_text(rows[one.doc_id].title, rows[one.doc_id].abstract) for one in head if one.doc_id in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.config import Settings
 from engine.corpus.facets import Counted
@@ -168,7 +169,7 @@ def _list_reranker_choices(index: Index, chosen: str) -> tuple[tuple[str, str], 
     if named in (None, NO_RERANKER) and not known:
         return ()
     found = find_named(known, named or NO_RERANKER, settings.rerank_precision)
-    usual = found[0].short_name if found else named
+    usual = found[0].short_name if found else Path(named or "").name  # without the folders above it
     names = dict.fromkeys(one.short_name for one in known if one.precision == settings.rerank_precision)
     first = ("", _NOT_RERANKED) if named in (None, NO_RERANKER) else ("", f"by {usual}")
     others = [(NO_RERANKER, _NOT_RERANKED)] if first[1] != _NOT_RERANKED else []

@@ -36,6 +36,16 @@ def test_a_server_uses_only_rerankers_that_its_index_holds(toy: IndexFolder, tmp
         assert page.status_code == 200 and "reranker 0." in page.text
 
 
+def test_a_reranker_of_index_toml_that_is_not_there_is_no_mistake_of_the_client(toy: IndexFolder) -> None:
+    with client_of(toy.path) as client:
+        (toy.path / "index.toml").write_text('[rerank]\nmodel = "/no/such/model"\n')
+        failed = client.get("/api/v1/search", params={"q": "gout"})
+        assert (failed.status_code, failed.json()["error"]["code"]) == (500, "settings")
+        page = client.get("/", params={"q": "gout"})
+        assert page.status_code == 500 and "/no/such" not in failed.text + page.text
+        assert client.get("/api/v1/search", params={"q": "gout", "rerank": "none"}).status_code == 200
+
+
 def test_a_reranker_that_is_changed_below_the_server_is_reported(toy: IndexFolder, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs the [cpu] extra")
     model = make_reranker(tmp_path / "tiny")
