@@ -48,6 +48,7 @@ _COLUMN = re.compile(
 _APPENDED = re.compile(
     r"\s+(?:(?:Expanders|Search modes|Interface)\s*-\s|(?:Indexes|Timespan|DocType|Databases?)=).*$"
 )  # what EBSCO and Web of Science write after a search
+_TIMESPAN = re.compile(r"Timespan=([0-9]{4}-[0-9]{4})")  # years, at Web of Science; "All years" is no limit
 _LIMITERS = re.compile(r"\s+(?:Limiters|Narrow by[^-]{0,40})\s*-\s(?P<limiters>.*?)\s*$")
 _RESULTS = re.compile(
     r"(?:(?<!\s)(?<!\b[oO][rR])(?<!\b[aA][nN][dD])(?<!\b[nN][oO][tT])\s+\([0-9][0-9,.\s]*\)|\s*\t\s*[0-9][0-9,.]*|(?<!\s(?:or|OR))(?<!\s(?:and|not|AND|NOT))\s{2,}[0-9][0-9,.]*"
@@ -98,10 +99,13 @@ def list_lines(text: str) -> Listing:
 
 def clean_line(number: int, line: str) -> ListedLine:
     """Return a line without what a history of searches adds to it; filters and limits apart."""
-    text, limits = _HEAD.sub("", _TAIL.sub("", _drop_results(_APPENDED.sub("", _drop_columns(line))))).strip(), []
+    listed, limits = _drop_columns(line), list[str]()
+    if match := _APPENDED.search(listed):
+        listed, limits = listed[: match.start()], [f'yr="{years}"' for years in _TIMESPAN.findall(match[0])]
+    text = _HEAD.sub("", _TAIL.sub("", _drop_results(listed))).strip()
     if match := _LIMITERS.search(text):
         dated = _PUBLISHED.sub(r'yr="\1-\2"', match["limiters"])
-        text, limits = text[: match.start()], [one.strip() for one in dated.split(";") if one.strip()]
+        text, limits = text[: match.start()], [*limits, *(one.strip() for one in dated.split(";") if one.strip())]
     if match := _FILTERS.search(text):
         text, limits = _TAIL.sub("", text[: match.start()]), [*limits, _join_filters(match[1])]
     while match := _COCHRANE.search(text):

@@ -365,6 +365,10 @@ def test_a_numbered_search_of_ovid() -> None:
             ["gout:tw", "and(#1, beer:tw)"],
         ),
         (
+            "# 2\t30\t#1 AND TS=(beer)\tIndexes=SCI Timespan=2010-2020\n# 1\t100\tTS=(gout) Indexes=SCI Timespan=1999-2001",
+            ["and(gout:tw, 1999-2001:year)", "and(#1, beer:tw, 2010-2020:year)"],
+        ),
+        (
             "#2\tSearch: #1 AND beer Filters: Review\t12\t10:00:00\n#1\tSearch: gout[ti] Sort by: Most Recent\t7\t09:58:00",
             ["gout:title", "and(#1, beer, Review:type)"],
         ),
